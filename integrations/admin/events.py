@@ -1,0 +1,238 @@
+"""Events: what arrived, what was understood, decided and written. Nothing is edited here."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import display
+from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from integrations.admin import labels
+from integrations.admin.advice import ways_on
+from integrations.admin.filters import ConnectionFilter, EmrFilter, EventKindFilter, PracticeFilter, choice_filter
+from integrations.admin.keyset import KeysetMixin
+from integrations.admin.story import Write, steps_of, writes_of
+from integrations.emrs import registry
+from integrations.models import EventState, HeldFor, InboundEvent, ParkedAs, PayloadReveal
+from integrations.sync import replay
+from integrations.templatetags.human import moment
+from tenants.roles import Right
+from tenants.scoped_admin import PageAdmin, UserError, object_button
+
+REASON_LENGTH = 90
+CHIPS = [
+    ("Everything", ""),
+    ("Needs a person", "parked"),
+    ("Held", "held"),
+    ("Waiting", "waiting"),
+    ("Done", "done"),
+]
+
+
+def kind_label(event: InboundEvent) -> str:
+    """What happened, in the words of the EMR's manifest."""
+    emr = registry().get(event.connection.emr) if event.connection else None
+    declared = emr.manifest.event(event.kind) if emr else None
+    return declared.label if declared else (event.kind or "Unreadable event")
+
+
+class RevealForm(forms.Form):
+    """Why somebody opens a payload."""
+
+    reason = forms.CharField(
+        label="Why do you need to see it?",
+        min_length=5,
+        max_length=300,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text="Kept with your name and the time. Do not write a patient's name here.",
+    )
+
+
+@admin.register(InboundEvent)
+class EventAdmin(KeysetMixin, PageAdmin):
+    """The list of events and the story of each."""
+
+    page_template = "axconnect/event.html"
+    list_display = ("number", "state_label", "what", "practice", "from_where", "received", "short_reason")
+    list_display_links = ("number",)
+    list_select_related = ("practice", "connection", "sub_account")
+    list_filter = (
+        choice_filter("state", "state", EventState),
+        PracticeFilter,
+        ConnectionFilter,
+        EmrFilter,
+        EventKindFilter,
+        choice_filter("held for", "held_for", HeldFor),
+        choice_filter("parked as", "parked_as", ParkedAs),
+        ("received_at", RangeDateTimeFilter),
+    )
+    search_fields = ("pk",)
+    search_help_text = "Number of an event"
+    list_before_template = "axconnect/event_chips.html"
+    actions_detail = ("retry", "replay")
+    empty_words = "No events."
+    empty_next = "Events appear here as soon as an EMR sends one. Send a test event from a connection's page."
+
+    def get_urls(self) -> list[URLPattern]:
+        reveal = self.admin_site.admin_view(self.reveal_view)
+        return [path("<int:event_id>/payload/", reveal, name="event-payload"), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[InboundEvent]:
+        """The encrypted body stays in the database until somebody reveals it."""
+        rows: QuerySet[InboundEvent] = super().get_queryset(request)
+        return rows.defer("payload").select_related("practice", "connection__practice", "sub_account__practice")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By number only: people are found on the page that keeps what was typed out of the address."""
+        wanted = search_term.strip().lstrip("#")
+        if not wanted:
+            return queryset, False
+        if wanted.isdecimal() and len(wanted) < 19:
+            return queryset.filter(pk=int(wanted)), False
+        messages.info(request, "Only event numbers can be searched here. Use “Find a patient” for people.")
+        return queryset.none(), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        chosen = request.GET.get("state", "")
+        chips = [{"label": label, "state": state, "is_on": state == chosen} for label, state in CHIPS]
+        return super().changelist_view(request, {**(extra_context or {}), "chips": chips})
+
+    def has_operate_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        return self.allowed(request, Right.OPERATE, row)
+
+    def has_reveal_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        return self.allowed(request, Right.REVEAL, row)
+
+    # --- the list ----------------------------------------------------------------------------------------
+
+    @display(description="Event")
+    def number(self, event: InboundEvent) -> str:
+        return f"#{event.pk}"
+
+    @display(
+        description="State",
+        label={dict(EventState.choices)[state]: colour for state, colour in labels.EVENT.items()},
+    )
+    def state_label(self, event: InboundEvent) -> str:
+        return event.get_state_display()
+
+    @display(description="What happened")
+    def what(self, event: InboundEvent) -> str:
+        return kind_label(event)
+
+    @display(description="From")
+    def from_where(self, event: InboundEvent) -> str:
+        side = event.connection or event.sub_account
+        return side.key if side else event.get_source_display()
+
+    @display(description="Received")
+    def received(self, event: InboundEvent) -> SafeString:
+        return moment(event.received_at, event.practice)
+
+    @display(description="Why")
+    def short_reason(self, event: InboundEvent) -> str | SafeString:
+        if len(event.reason) <= REASON_LENGTH:
+            return event.reason or "–"
+        return format_html('<span title="{}">{}…</span>', event.reason, event.reason[:REASON_LENGTH].rstrip())
+
+    # --- one event ---------------------------------------------------------------------------------------
+
+    def page_context(self, request: HttpRequest, row: InboundEvent) -> dict[str, Any]:
+        emr = registry().get(row.connection.emr) if row.connection else None
+        return {
+            "event": row,
+            "practice": row.practice,
+            "kind_label": kind_label(row),
+            "emr_name": emr.manifest.name if emr else "The CRM",
+            "steps": steps_of(row.story or ()),
+            "writes": self._writes(row),
+            "state_words": labels.event_words(row),
+            "state_colour": labels.EVENT[row.state],
+            "advice": labels.advice(row),
+            "ways_on": ways_on(row) if self.has_operate_permission(request, row) else [],
+            "has_payload": InboundEvent.objects.for_practice(row.practice_id)
+            .filter(pk=row.pk)
+            .exclude(payload="")
+            .exists(),
+            "may_reveal": self.has_reveal_permission(request, row),
+            "reveals": row.reveals.select_related("user")[:5],
+        }
+
+    def _writes(self, row: InboundEvent, *, reveal: bool = False) -> list[Write]:
+        return writes_of(row.effects.all(), row.ledger.all(), reveal=reveal)
+
+    def reveal_view(self, request: HttpRequest, event_id: int) -> HttpResponse:
+        """Ask why, keep it, then show the payload and what was sent. Shown on POST only, never cached."""
+        row = self.get_object(request, str(event_id))
+        if row is None:
+            raise Http404("There is no such event.")
+        if not self.has_reveal_permission(request, row):
+            raise PermissionDenied
+        form = RevealForm(request.POST or None)
+        shown: dict[str, Any] = {}
+        if request.method == "POST" and form.is_valid():
+            PayloadReveal.objects.create(event=row, user=request.user, reason=form.cleaned_data["reason"])  # type: ignore[misc]
+            shown = {"payload": pretty(row.payload), "writes": self._writes(row, reveal=True), "is_shown": True}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Payload",
+            "opts": self.opts,
+            "original": row,
+            "event": row,
+            "practice": row.practice,
+            "kind_label": kind_label(row),
+            "inline_admin_formsets": [],
+            "form": form,
+            **shown,
+        }
+        request.current_app = self.admin_site.name
+        response = TemplateResponse(request, "axconnect/payload.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @object_button(
+        "Retry",
+        right="operate",
+        icon="refresh",
+        variant=ActionVariant.PRIMARY,
+        ask="Goes on from the step that failed. What is written already is not written again.",
+    )
+    def retry(self, request: HttpRequest, row: InboundEvent, form: Any) -> str:
+        """Continue a parked event."""
+        if not replay.retry(row):
+            raise UserError("Nothing to retry: this event did not stop. Replay runs a finished event again.")
+        return "The event is on its way again. This page shows what becomes of it."
+
+    @object_button(
+        "Replay",
+        right="operate",
+        icon="replay",
+        ask="Runs the stored event again under today's settings. Notes, payments and workflow enrolments that "
+        "were written are not repeated.",
+    )
+    def replay(self, request: HttpRequest, row: InboundEvent, form: Any) -> str:
+        """Run an event again from the start."""
+        if not replay.replay(row):
+            raise UserError("This event cannot run again: it waits to run anyway, or it is only a test ping.")
+        return "The event runs again. This page shows what becomes of it."
+
+
+def pretty(payload: str) -> str:
+    """A stored body with line breaks; as it is when it is no JSON."""
+    try:
+        return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
+    except ValueError:
+        return payload
+

@@ -1,0 +1,115 @@
+"""Filters of the lists. Choices come from the practices that the person sees, never from others."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import DropdownFilter
+
+from integrations.emrs import registry
+from integrations.models import Connection
+from tenants.roles import Right
+from tenants.scoped_admin import practice_choices, rows_with
+
+Choices = list[tuple[str, str]]
+
+
+class PracticeFilter(DropdownFilter):
+    """Rows of one practice."""
+
+    title = "practice"
+    parameter_name = "practice"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return practice_choices(request.user)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if not value or not value.isdecimal():
+            return queryset
+        path = getattr(queryset.model, "practice_path", "practice")
+        return queryset.filter(**{path: int(value)})
+
+
+class ConnectionFilter(DropdownFilter):
+    """Rows of one connection."""
+
+    title = "connection"
+    parameter_name = "connection"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        rows = rows_with(request.user, Connection, Right.SEE).select_related("practice")
+        return [(str(row.pk), str(row)) for row in rows]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset.filter(connection=int(value)) if value and value.isdecimal() else queryset
+
+
+class EmrFilter(DropdownFilter):
+    """Rows of connections to one EMR. ``path`` leads to the slug."""
+
+    title = "EMR"
+    parameter_name = "emr"
+    path: ClassVar[str] = "connection__emr"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(slug, emr.manifest.name) for slug, emr in registry().items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{self.path: self.value()}) if self.value() else queryset
+
+
+class OwnEmrFilter(EmrFilter):
+    """On connections themselves."""
+
+    path = "emr"
+
+
+class EventKindFilter(DropdownFilter):
+    """What an EMR or the CRM said, by the names that the manifests declare."""
+
+    title = "what happened"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        kinds = {kind.name: kind.label for emr in registry().values() for kind in emr.manifest.events}
+        return sorted(kinds.items(), key=lambda pair: pair[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class OpenFilter(DropdownFilter):
+    """Open first; everything on request. ``field`` is empty while a row is open."""
+
+    title = "state"
+    parameter_name = "open"
+    field: ClassVar[str]
+    empty: ClassVar[Any] = None
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [("yes", "Open"), ("no", "Closed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        look_up = {f"{self.field}__isnull": True} if self.empty is None else {self.field: self.empty}
+        if self.value() == "yes":
+            return queryset.filter(**look_up)
+        return queryset.exclude(**look_up) if self.value() == "no" else queryset
+
+
+def choice_filter(label: str, name: str, options: type[models.TextChoices]) -> type[DropdownFilter]:
+    """A filter by a column with choices, under the column's own name."""
+
+    class ChoiceFilter(DropdownFilter):
+        title = label
+        parameter_name = name
+
+        def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+            return [(str(value), str(words)) for value, words in options.choices]
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            return queryset.filter(**{name: self.value()}) if self.value() else queryset
+
+    return ChoiceFilter

@@ -1,0 +1,87 @@
+"""States as words, each with its colour."""
+
+from django.utils import timezone
+
+from integrations.models import (
+    Connection,
+    ConnectionState,
+    EffectState,
+    EventState,
+    HeldFor,
+    InboundEvent,
+    LedgerState,
+    ParkedAs,
+    SubAccount,
+)
+
+GOOD, NEUTRAL, ASKS, BAD, NEWS = "success", "default", "warning", "danger", "info"
+
+EVENT = {
+    EventState.WAITING.value: NEWS,
+    EventState.DONE.value: GOOD,
+    EventState.SKIPPED.value: NEUTRAL,
+    EventState.IGNORED.value: NEUTRAL,
+    EventState.HELD.value: ASKS,
+    EventState.PARKED.value: BAD,
+}
+EFFECT = {
+    EffectState.PLANNED.value: NEWS,
+    EffectState.SENDING.value: NEWS,
+    EffectState.IN_DOUBT.value: ASKS,
+    EffectState.DONE.value: GOOD,
+    EffectState.SKIPPED.value: NEUTRAL,
+    EffectState.FAILED.value: BAD,
+}
+LEDGER = {
+    LedgerState.PLANNED.value: NEWS,
+    LedgerState.WRITTEN.value: GOOD,
+    LedgerState.LEFT_TO_CRM.value: NEUTRAL,
+    LedgerState.NOT_WRITTEN.value: NEUTRAL,
+    LedgerState.NEEDS_ATTENTION.value: BAD,
+}
+# What a category does to a visit's dot on the contact's page.
+OUTCOME = {"booked": NEWS, "completed": GOOD, "cancelled": NEUTRAL, "no-show": ASKS}
+
+# What a person can do about an event that does not go on by itself.
+HELD_ADVICE = {
+    HeldFor.CATEGORY.value: "Confirm what this appointment type counts as. The pipeline step then runs by itself.",
+    HeldFor.LOCATION.value: "Map the location to a sub-account, or choose a default one. It then runs by itself.",
+    HeldFor.IDENTITY.value: "Decide whether the patient and the contact are the same person. It then runs by itself.",
+    HeldFor.LIVE.value: "The practice is not live. What waits runs when it goes live.",
+}
+PARKED_ADVICE = {
+    ParkedAs.CONFIG.value: "Change the setting named above. The event then runs by itself.",
+    ParkedAs.REJECTED.value: "The other side refused this record. Correct it there, then press Replay.",
+    ParkedAs.MALFORMED.value: "Tell AX Connect where this practice sends the field, then press Replay.",
+    ParkedAs.EXHAUSTED.value: "The other side did not answer for days. Press Retry once it works again.",
+    ParkedAs.UNSURE.value: "Compare with the contact in the CRM: was it written? Then press Retry, or leave it.",
+    ParkedAs.INTERNAL.value: "A fault of AX Connect. Give the event's number to whoever maintains it.",
+}
+
+
+def event_words(event: InboundEvent) -> str:
+    """The state and, where it stands still, why: ``Held: category not confirmed``."""
+    why = event.get_held_for_display() if event.state == EventState.HELD else event.get_parked_as_display()
+    if event.state in (EventState.HELD, EventState.PARKED) and why:
+        return f"{event.get_state_display()}: {why[0].lower()}{why[1:]}"
+    return event.get_state_display()
+
+
+def advice(event: InboundEvent) -> str:
+    """What a person can do about an event that stands still; "" when nothing."""
+    if event.state == EventState.HELD or (event.state == EventState.DONE and event.held_for):
+        return HELD_ADVICE.get(event.held_for, "")
+    return PARKED_ADVICE.get(event.parked_as, "") if event.state == EventState.PARKED else ""
+
+
+def health(side: Connection | SubAccount) -> tuple[str, str]:
+    """(words, colour): how a connection or sub-account is doing."""
+    if side.needs_reauth_since:
+        return "Needs new credentials", BAD
+    if side.circuit_open_until and side.circuit_open_until > timezone.now():
+        return "Does not answer", BAD
+    if isinstance(side, Connection) and side.state == ConnectionState.PAUSED:
+        return "Paused", ASKS
+    if side.failures_in_a_row:
+        return "Some calls fail", ASKS
+    return "Works", GOOD

@@ -1,0 +1,86 @@
+"""What the menu asks: who sees an entry, and how much waits behind it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from unfold.dataclasses import SearchResult
+
+from categorization.models import AppointmentType
+from integrations.models import (
+    Connection,
+    EventState,
+    IdentityQuestion,
+    InboundEvent,
+    Incident,
+    LedgerRow,
+    LedgerState,
+)
+from tenants.models import Location
+from tenants.roles import Right, may
+from tenants.scoped_admin import rows_with
+
+MOST = 99
+
+
+def sees(request: HttpRequest) -> bool:
+    """Whether the person may read anything here."""
+    return request.user.is_staff and may(request.user, Right.SEE)
+
+
+def manages_people(request: HttpRequest) -> bool:
+    return request.user.is_staff and may(request.user, Right.MANAGE_PEOPLE)
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    return request.user.is_superuser
+
+
+def _badge(model: type[Model], narrow: Callable[[Any], QuerySet[Any]]) -> Callable[[HttpRequest], str]:
+    """How many rows wait, as words for a badge: "" for none, and no counting beyond what a person can do."""
+
+    def badge(request: HttpRequest) -> str:
+        if isinstance(request.user, AnonymousUser):
+            return ""
+        found = narrow(rows_with(request.user, model, Right.SEE)).order_by()[: MOST + 1].count()
+        return f"{MOST}+" if found > MOST else str(found or "")
+
+    return badge
+
+
+parked = _badge(InboundEvent, lambda rows: rows.filter(state=EventState.PARKED))
+questions = _badge(IdentityQuestion, lambda rows: rows.filter(answer=""))
+incidents = _badge(Incident, lambda rows: rows.filter(closed_at__isnull=True))
+refused = _badge(Connection, lambda rows: rows.filter(needs_reauth_since__isnull=False))
+unmapped = _badge(Location, lambda rows: rows.filter(route__isnull=True))
+uncategorized = _badge(AppointmentType, lambda rows: rows.filter(confirmed_at__isnull=True))
+unsure_payments = _badge(LedgerRow, lambda rows: rows.filter(state=LedgerState.NEEDS_ATTENTION))
+
+# Pages that the search box (Ctrl+K) finds beside practices and their set-up.
+PAGES = [
+    ("Find a patient", "find-patient", "person_search", "search name phone e-mail contact who"),
+    ("Parked events", "integrations_inboundevent_changelist?state=parked", "bolt", "failed error retry replay"),
+    ("Held events", "integrations_inboundevent_changelist?state=held", "pause_circle", "waiting category"),
+    ("Open incidents", "integrations_incident_changelist", "emergency_home", "outage down problem"),
+    ("Types to confirm", "categorization_appointmenttype_changelist?confirmed=no", "category", "uncategorized"),
+    ("Identity questions", "integrations_identityquestion_changelist", "diversity_3", "duplicate same person link"),
+]
+
+
+def pages_named(request: HttpRequest, words: str) -> list[SearchResult]:
+    """Pages for what somebody typed into the search box."""
+    if not sees(request):
+        return []
+    return [
+        SearchResult(title=title, description="Page", link=_address(name), icon=icon)
+        for title, name, icon, also in PAGES
+        if words in f"{title} {also}".lower()
+    ]
+
+
+def _address(name: str) -> str:
+    path, _, query = name.partition("?")
+    return reverse(f"admin:{path}") + (f"?{query}" if query else "")

@@ -1,0 +1,131 @@
+"""What an EMR folder declares about itself. Forms, provisioning, routing and help texts are made from it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Way(StrEnum):
+    WEBHOOK = "webhook"
+    POLL = "poll"
+
+
+class DataType(StrEnum):
+    """CRM custom-field types in the API's own spelling."""
+
+    TEXT = "TEXT"
+    DATE = "DATE"
+    MONETARY = "MONETORY"
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    """One value that the practice hands over. ``secret`` ones are write-only."""
+
+    name: str
+    label: str
+    secret: bool = False
+    required: bool = True
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A choice per connection. ``default`` also tells its type (bool, str, int, list of str)."""
+
+    name: str
+    label: str
+    default: Any
+    help: str = ""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FolderField:
+    """A CRM custom field in the EMR's folder."""
+
+    name: str
+    data_type: DataType = DataType.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadField:
+    """A value in the EMR's bodies whose place a connection may override. ``paths`` are the usual dotted
+    paths, read in this order."""
+
+    name: str
+    label: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """An event type that the EMR sends. ``used`` false: known, and answered as ignored."""
+
+    name: str
+    label: str
+    used: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ChecklistItem:
+    """A prerequisite on the practice's or the EMR's side that a person ticks."""
+
+    name: str
+    label: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The whole declaration. ``slug`` equals the folder's name (a contract test holds it)."""
+
+    slug: str
+    name: str
+    way: Way
+    field_prefix: str
+    folder: str
+    fields: tuple[FolderField, ...]
+    events: tuple[EventKind, ...]
+    patient_id_field: str
+    birthday_field: str
+    appointment_workflow: str
+    birthday_workflow: str = ""
+    payment_workflow: str = ""
+    membership_workflow: str = ""
+    location_workflow: str = ""
+    payment_id_field: str = ""
+    has_surgical_pipeline: bool = True
+    creates_opportunity_on_payment: bool = False
+    last_service_from_payment: bool = False
+    stage_field: str = ""
+    credentials: tuple[CredentialField, ...] = ()
+    switches: tuple[Switch, ...] = ()
+    checklist: tuple[ChecklistItem, ...] = ()
+    payload_fields: tuple[PayloadField, ...] = ()
+    create_tags: tuple[str, ...] = ()
+    default_base_url: str = ""
+    free_tasks_per_cycle: int = 0
+    task_price: str = ""
+    # Standard CRM text fields that this EMR writes beside those of visits and money (e.g. "Lead Status").
+    standard_fields: tuple[str, ...] = ()
+
+    @property
+    def workflows(self) -> tuple[str, ...]:
+        """Names of the CRM workflows that this EMR enrols contacts in."""
+        names = (
+            self.appointment_workflow,
+            self.payment_workflow,
+            self.membership_workflow,
+            self.birthday_workflow,
+            self.location_workflow,
+        )
+        return tuple(name for name in names if name)
+
+    def switch_defaults(self) -> dict[str, Any]:
+        """Switch name → default value."""
+        return {switch.name: switch.default for switch in self.switches}
+
+    def event(self, name: str) -> EventKind | None:
+        """The declared event of that name, or None."""
+        return next((kind for kind in self.events if kind.name == name), None)

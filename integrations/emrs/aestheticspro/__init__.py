@@ -1,0 +1,1 @@
+"""AestheticsPro: webhooks in, one way."""

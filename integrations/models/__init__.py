@@ -1,0 +1,62 @@
+"""Everything the engine remembers. Rows are practice-owned and read through the scoped manager."""
+
+from integrations.models.connections import Connection, ConnectionState
+from integrations.models.effects import Effect, EffectKind, EffectState
+from integrations.models.events import (
+    EventState,
+    HeldFor,
+    InboundEvent,
+    Lane,
+    ParkedAs,
+    PayloadReveal,
+    Priority,
+    Source,
+)
+from integrations.models.incidents import Incident
+from integrations.models.ledger import LedgerRow, LedgerState
+from integrations.models.people import Contact, ContactLink, IdentityQuestion, Opportunity, Patient, SearchKey
+from integrations.models.subaccounts import (
+    CustomField,
+    LocationRoute,
+    Pipeline,
+    PipelineKind,
+    PipelineLogic,
+    Stage,
+    SubAccount,
+    WorkflowMapping,
+)
+from integrations.models.visits import Visit
+
+__all__ = [
+    "Connection",
+    "ConnectionState",
+    "Contact",
+    "ContactLink",
+    "CustomField",
+    "Effect",
+    "EffectKind",
+    "EffectState",
+    "EventState",
+    "HeldFor",
+    "IdentityQuestion",
+    "InboundEvent",
+    "Incident",
+    "Lane",
+    "LedgerRow",
+    "LedgerState",
+    "LocationRoute",
+    "Opportunity",
+    "ParkedAs",
+    "Patient",
+    "PayloadReveal",
+    "Pipeline",
+    "PipelineKind",
+    "PipelineLogic",
+    "Priority",
+    "SearchKey",
+    "Source",
+    "Stage",
+    "SubAccount",
+    "Visit",
+    "WorkflowMapping",
+]

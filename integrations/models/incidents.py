@@ -1,0 +1,41 @@
+"""One incident instead of a thousand errors."""
+
+from django.db import models
+from django.db.models import Q
+
+from integrations.models.connections import Connection
+from integrations.models.subaccounts import SubAccount
+from tenants.models import Practice
+from tenants.scoping import ScopedManager
+
+
+class Incident(models.Model):
+    """Something is wrong with a connection or sub-account, from ``opened_at`` to ``closed_at``."""
+
+    practice = models.ForeignKey(Practice, models.CASCADE, related_name="incidents")
+    connection = models.ForeignKey(
+        Connection, models.CASCADE, null=True, blank=True, related_name="incidents"
+    )
+    sub_account = models.ForeignKey(
+        SubAccount, models.CASCADE, null=True, blank=True, related_name="incidents"
+    )
+    kind = models.CharField(max_length=30)
+    subject = models.CharField(max_length=200, blank=True)
+    words = models.CharField(max_length=500)
+    opened_at = models.DateTimeField(auto_now_add=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ScopedManager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practice", "kind", "subject"],
+                condition=Q(closed_at__isnull=True),
+                name="one_open_incident",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.words

@@ -1,0 +1,1 @@
+"""The CRM's calls, one file for each kind of thing."""

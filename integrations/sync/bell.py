@@ -1,0 +1,61 @@
+"""The bell: tells the workers that there is work. The database is the truth; losing a ring loses nothing.
+
+A ring puts one ``drain`` job on the queue unless one already waits there. ``answer`` takes the mark off again
+before the worker looks for work, so a ring during a drain is never lost.
+"""
+
+import logging
+import time
+from typing import Any
+
+import django_rq
+import redis
+
+logger = logging.getLogger(__name__)
+
+EVENTS, POLLS, UPKEEP = "events", "polls", "upkeep"
+_MARK = "ax:bell:{}"
+# A mark outlives a lost job by this much; the tick rings again anyway.
+MARK_SECONDS = 10
+_silent_until = 0.0
+
+
+def ring(queue: str = EVENTS, *, waiting_jobs: int = 2) -> bool:
+    """Ask for a drain of ``queue``. False when a ring already stands, or Redis cannot be reached.
+
+    At most ``waiting_jobs`` jobs wait on the queue at a time: each works until nothing is due.
+    """
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return False
+    try:
+        rq_queue = django_rq.get_queue(queue)
+        pipe = rq_queue.connection.pipeline(transaction=False)
+        pipe.set(_MARK.format(queue), 1, nx=True, ex=MARK_SECONDS)
+        pipe.llen(rq_queue.key)
+        is_first, length = pipe.execute()
+        if not is_first or length >= waiting_jobs:
+            return False
+        enqueue(rq_queue, f"integrations.sync.jobs.{_JOBS[queue]}")
+    except (redis.RedisError, OSError) as error:
+        # The tick rings again once Redis answers; do not make every request wait for it meanwhile.
+        _silent_until = time.monotonic() + 1.0
+        logger.warning("the bell could not be rung: %s", type(error).__name__)
+        return False
+    return True
+
+
+_JOBS = {EVENTS: "drain", POLLS: "poll_due", UPKEEP: "upkeep"}
+
+
+def enqueue(rq_queue: Any, function: str, *ids: int) -> None:
+    """Put a job on a queue: ids only as arguments, no result kept, failures briefly."""
+    rq_queue.enqueue(function, *ids, result_ttl=0, failure_ttl=3600, job_timeout=180)
+
+
+def answer(queue: str = EVENTS) -> None:
+    """Take the mark off: whoever rings from now on is heard anew. Call before looking for work."""
+    try:
+        django_rq.get_connection(queue).delete(_MARK.format(queue))
+    except (redis.RedisError, OSError):
+        return

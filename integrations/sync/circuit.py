@@ -1,0 +1,130 @@
+"""A circuit per connection and per sub-account: when the other side is down, lanes wait, once, with one incident.
+
+Transport trouble, 5xx and refused credentials count; a bad record does not.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import F
+from django.utils import timezone
+
+from integrations.models import Connection, SubAccount
+from integrations.sync.incidents import close_incidents, open_incident
+
+FAILURES_TO_OPEN = 5
+OPEN_SECONDS = (15, 30, 60, 120, 300)
+# How long a worker trusts what it read about a circuit.
+FRESH_SECONDS = 1.0
+
+Side = type[Connection] | type[SubAccount]
+
+
+@dataclass(slots=True)
+class _Known:
+    read_at: float
+    open_until: datetime | None
+    needs_reauth: bool
+    failures: int
+
+
+_known: dict[tuple[str, int], _Known] = {}
+_lock = threading.Lock()
+
+
+def _state(side: Side, pk: int) -> _Known:
+    key = (side.__name__, pk)
+    known = _known.get(key)
+    if known is None or time.monotonic() - known.read_at > FRESH_SECONDS:
+        row = (
+            side.objects.across_practices()
+            .filter(pk=pk)
+            .values_list("circuit_open_until", "needs_reauth_since", "failures_in_a_row")
+            .first()
+        )
+        open_until, reauth, failures = row or (None, None, 0)
+        known = _Known(time.monotonic(), open_until, reauth is not None, failures)
+        with _lock:
+            _known[key] = known
+    return known
+
+
+def forget() -> None:
+    """Read every circuit again (a test or a settings change asks for it)."""
+    with _lock:
+        _known.clear()
+
+
+def seconds_closed_off(side: Side, pk: int) -> float:
+    """How long work for this side must wait: 0 when the circuit is closed."""
+    known = _state(side, pk)
+    if known.open_until is None:
+        return 0.0
+    return max(0.0, (known.open_until - timezone.now()).total_seconds())
+
+
+def needs_reauth(side: Side, pk: int) -> bool:
+    """Whether credentials were refused and nobody has entered new ones yet."""
+    return _state(side, pk).needs_reauth
+
+
+def succeeded(side: Side, pk: int, practice_id: int) -> None:
+    """The other side answered: close the circuit if it was not closed."""
+    if not _state(side, pk).failures:
+        return
+    rows = side.objects.across_practices().filter(pk=pk)
+    rows.update(failures_in_a_row=0, circuit_open_until=None, last_error="")
+    close_incidents(practice_id, "unreachable", **_subject(side, pk))
+    _forget_one(side, pk)
+
+
+def failed(side: Side, pk: int, practice_id: int, words: str) -> None:
+    """Transport trouble or a 5xx: after five in a row the circuit opens, for longer each time."""
+    rows = side.objects.across_practices().filter(pk=pk)
+    rows.update(failures_in_a_row=F("failures_in_a_row") + 1, last_error=words[:300])
+    row = rows.values_list("failures_in_a_row", "circuit_open_until").first()
+    _forget_one(side, pk)
+    if row is None or row[0] < FAILURES_TO_OPEN:
+        return
+    failures, open_until = row
+    if open_until and open_until > timezone.now():
+        return
+    step = min((failures - FAILURES_TO_OPEN) // 4, len(OPEN_SECONDS) - 1)
+    rows.update(circuit_open_until=timezone.now() + timedelta(seconds=OPEN_SECONDS[step]))
+    open_incident(
+        practice_id, "unreachable", f"{words} Work waits and goes on by itself.", **_subject(side, pk)
+    )
+
+
+def refused(side: Side, pk: int, practice_id: int, words: str) -> None:
+    """Credentials were refused: stop this side until somebody enters new ones."""
+    side.objects.across_practices().filter(pk=pk, needs_reauth_since=None).update(
+        needs_reauth_since=timezone.now(), last_error=words[:300]
+    )
+    open_incident(
+        practice_id,
+        "needs_reauth",
+        f"{words} Enter new credentials; waiting work goes on.",
+        **_subject(side, pk),
+    )
+    _forget_one(side, pk)
+
+
+def reauthenticated(side: Side, pk: int, practice_id: int) -> None:
+    """New credentials were entered: let work through again."""
+    side.objects.across_practices().filter(pk=pk).update(
+        needs_reauth_since=None, failures_in_a_row=0, circuit_open_until=None, last_error=""
+    )
+    close_incidents(practice_id, "needs_reauth", "unreachable", **_subject(side, pk))
+    _forget_one(side, pk)
+
+
+def _subject(side: Side, pk: int) -> dict[str, int]:
+    return {"connection_id": pk} if side is Connection else {"sub_account_id": pk}
+
+
+def _forget_one(side: Side, pk: int) -> None:
+    with _lock:
+        _known.pop((side.__name__, pk), None)

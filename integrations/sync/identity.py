@@ -1,0 +1,270 @@
+"""Who is this patient in the CRM? Linked once, then always written by contact id; doubt is for a person.
+
+Reading calls only: nothing is written outside here.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.contract.errors import NotFoundError
+from integrations.contract.records import Person
+from integrations.crm import matching
+from integrations.crm.client import CrmClient, Json
+from integrations.crm.fields import field_key, field_value, normalized_email, normalized_phone
+from integrations.models import Contact, ContactLink, IdentityQuestion, Patient, SubAccount
+from integrations.sync.crm_access import client_for
+from integrations.sync.profile import SubAccountProfile
+from integrations.sync.release import release_identity
+
+if TYPE_CHECKING:
+    from integrations.sync.plan import Work
+    from tenants.models import User
+
+CONTACT_TYPE, LIFETIME_VALUE = "Contact Type", "Patient Lifetime Value"
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """E-mail and phone in the forms that the CRM takes, "" where unusable, and why in words."""
+
+    email: str
+    phone: str
+    problems: tuple[str, ...]
+
+    @classmethod
+    def of(cls, person: Person, country: str) -> "Reachable":
+        email, email_problem = normalized_email(person.email)
+        phone, phone_problem = normalized_phone(person.phone, country)
+        return cls(email, phone, tuple(problem for problem in (email_problem, phone_problem) if problem))
+
+    def without(self, names: list[str] | tuple[str, ...]) -> "Reachable":
+        """The same with the values that belong to somebody else left out."""
+        return Reachable(
+            "" if "email" in names else self.email, "" if "phone" in names else self.phone, self.problems
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The patient's row and the contact: a row, None for one to be made, or held with a question asked."""
+
+    patient: Patient
+    contact: Contact | None
+    left_out: tuple[str, ...] = ()
+    held: bool = False
+    words: str = ""
+
+
+def find(
+    work: "Work", person: Person, reachable: Reachable, account: SubAccountProfile, *, look: bool = True
+) -> Who:
+    """The contact of a patient in a sub-account.
+
+    Linked: no call. Else the CRM is asked by the EMR's patient id, e-mail and phone, and the one who fits is
+    linked. ``look`` false never asks: what is only recorded needs no contact.
+    """
+    link = (
+        ContactLink.objects.across_practices()
+        .filter(
+            patient__connection_id=work.connection.id,
+            patient__external_id=person.external_id,
+            sub_account_id=account.id,
+        )
+        .select_related("patient", "contact")
+        .first()
+    )
+    if link is not None:
+        return Who(link.patient, link.contact, tuple(link.left_out))
+    patient = _patient(work, person)
+    answered = _answer_to(patient, account)
+    if answered is not None and answered.answer == IdentityQuestion.Answer.CREATE:
+        return Who(patient, None, tuple(answered.clashes))
+    if not look or not (reachable.email or reachable.phone):
+        return Who(patient, None)
+    return _match(work, patient, person, reachable, account)
+
+
+def _patient(work: "Work", person: Person) -> Patient:
+    rows = Patient.objects.for_practice(work.profile.id)
+    patient, _ = rows.get_or_create(
+        connection_id=work.connection.id,
+        external_id=person.external_id,
+        defaults={"practice_id": work.profile.id},
+    )
+    return patient
+
+
+def _answer_to(patient: Patient, account: SubAccountProfile) -> IdentityQuestion | None:
+    rows = IdentityQuestion.objects.for_practice(patient.practice_id).filter(
+        patient=patient, sub_account_id=account.id, is_held=True
+    )
+    return rows.exclude(answer="").order_by("-id").first()
+
+
+def _match(
+    work: "Work", patient: Patient, person: Person, reachable: Reachable, account: SubAccountProfile
+) -> Who:
+    client = client_for(account, work.event.priority)
+    manifest = work.connection.manifest
+    id_field = account.fields.get(field_key(manifest.patient_id_field), ("", ""))[0]
+    born_field = account.fields.get(field_key(manifest.birthday_field), ("", ""))[0]
+    candidates = _candidates(client, person, reachable, id_field)
+    match = matching.judge(person, candidates, patient_id_field=id_field, birthday_field=born_field)
+    if match.is_linked:
+        found = next(row for rows in candidates.values() for row in rows if row["id"] == match.contact_id)
+        contact = link(patient, account, found, match.reason, match.leave_out)
+        if match.leave_out:
+            _ask(
+                patient,
+                account,
+                [crm_id for _, crm_id in match.clashes],
+                list(match.leave_out),
+                is_held=False,
+            )
+        work.tell("matched", match.reason)
+        return Who(patient, contact, match.leave_out)
+    if match.kind is matching.MatchKind.NEW:
+        return Who(patient, None)
+    return hold(
+        patient, account, [crm_id for _, crm_id in match.clashes], list(match.leave_out), match.reason
+    )
+
+
+def _candidates(
+    client: CrmClient, person: Person, reachable: Reachable, id_field: str
+) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    if id_field:
+        found[matching.PATIENT_ID] = client.search_contacts(
+            custom_field=(id_field, person.external_id), limit=10
+        )
+    for name, value in (("email", reachable.email), ("phone", reachable.phone)):
+        contact = client.find_duplicate(**{name: value}) if value else None
+        if contact is not None:
+            found[name] = [_whole(client, contact)]
+    return found
+
+
+def _whole(client: CrmClient, contact: Json) -> Json:
+    """The contact with its custom fields; some answers leave them out."""
+    if "customFields" in contact:
+        return contact
+    try:
+        return client.get_contact(contact["id"])
+    except NotFoundError:
+        return contact
+
+
+def link(
+    patient: Patient, account: SubAccountProfile, crm_contact: Json, how: str, left_out: tuple[str, ...] = ()
+) -> Contact:
+    """Tie a patient to a contact of the CRM and keep what the CRM says of it."""
+    with transaction.atomic():
+        contact, _ = Contact.objects.across_practices().get_or_create(
+            sub_account_id=account.id, crm_id=crm_contact["id"]
+        )
+        learn(contact, crm_contact, account)
+        ContactLink.objects.across_practices().update_or_create(
+            patient=patient,
+            sub_account_id=account.id,
+            defaults={"contact": contact, "how": how[:100], "left_out": list(left_out)},
+        )
+    return contact
+
+
+def learn(contact: Contact, crm_contact: Json, account: SubAccountProfile) -> bool:
+    """Refresh what we know of a contact from the CRM's own words. True when something changed."""
+    if "customFields" not in crm_contact:
+        return False
+    kind = str(_field(crm_contact, account, CONTACT_TYPE) or "").strip()
+    changed = contact.is_gone or kind != contact.contact_type
+    contact.contact_type, contact.is_gone = kind[:50], False
+    if changed:
+        contact.save(update_fields=["contact_type", "is_gone"])
+    return changed
+
+
+def _field(crm_contact: Json, account: SubAccountProfile, name: str) -> object:
+    field_id = account.fields.get(field_key(name), ("", ""))[0]
+    return field_value(crm_contact, field_id) if field_id else None
+
+
+def hold(
+    patient: Patient, account: SubAccountProfile, candidates: list[str], clashes: list[str], words: str
+) -> Who:
+    """Ask a person who this is; events of the patient wait for the answer."""
+    _ask(patient, account, candidates, clashes, is_held=True)
+    return Who(patient, None, held=True, words=f"Held: {words}")
+
+
+def _ask(
+    patient: Patient, account: SubAccountProfile, candidates: list[str], clashes: list[str], *, is_held: bool
+) -> None:
+    rows = IdentityQuestion.objects.for_practice(patient.practice_id)
+    if (
+        not is_held
+        and rows.filter(patient=patient, sub_account_id=account.id, clashes=clashes, is_held=False).exists()
+    ):
+        return
+    rows.get_or_create(
+        patient=patient,
+        sub_account_id=account.id,
+        answer="",
+        defaults={
+            "candidate_crm_ids": list(dict.fromkeys(candidates)),
+            "clashes": clashes,
+            "is_held": is_held,
+        },
+    )
+
+
+def clash(patient: Patient, account: SubAccountProfile, name: str, other_crm_id: str) -> None:
+    """A value of a linked patient belongs to another contact: leave it out from now on and list it."""
+    for row in ContactLink.objects.for_practice(patient.practice_id).filter(
+        patient=patient, sub_account_id=account.id
+    ):
+        if name not in row.left_out:
+            row.left_out = [*row.left_out, name]
+            row.save(update_fields=["left_out"])
+    _ask(patient, account, [other_crm_id] if other_crm_id else [], [name], is_held=False)
+
+
+def unlink(contact: Contact) -> None:
+    """The CRM says that the contact is gone (deleted or merged): its patients are matched anew."""
+    with transaction.atomic():
+        ContactLink.objects.across_practices().filter(contact=contact).delete()
+        Contact.objects.across_practices().filter(pk=contact.pk).update(is_gone=True)
+
+
+def answer(question: IdentityQuestion, choice: str, user: "User", crm_contact_id: str = "") -> int:
+    """A person says who this is; events that waited go on. Number of events released.
+
+    ``choice``: IdentityQuestion.Answer. For LINK, ``crm_contact_id`` is one of the candidates. Raises
+    ValueError when it is not one of them.
+    """
+    choices = IdentityQuestion.Answer
+    if choice == choices.LINK:
+        if crm_contact_id not in question.candidate_crm_ids:
+            raise ValueError("Choose one of the contacts shown.")
+        account = SubAccount.objects.for_practice(question.patient.practice_id).get(
+            pk=question.sub_account_id
+        )
+        found = client_for(account).get_contact(crm_contact_id)
+        _link_by_hand(question, found)
+    question.answer, question.answered_by, question.answered_at = choice, user, timezone.now()
+    question.save(update_fields=["answer", "answered_by", "answered_at"])
+    return release_identity(question.patient, question.sub_account_id, drop=choice == choices.IGNORE)
+
+
+def _link_by_hand(question: IdentityQuestion, crm_contact: Json) -> None:
+    contact, _ = Contact.objects.across_practices().get_or_create(
+        sub_account_id=question.sub_account_id, crm_id=crm_contact["id"]
+    )
+    ContactLink.objects.across_practices().update_or_create(
+        patient=question.patient,
+        sub_account_id=question.sub_account_id,
+        defaults={"contact": contact, "how": "linked by a person", "left_out": []},
+    )

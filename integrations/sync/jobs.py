@@ -1,0 +1,20 @@
+"""RQ jobs: a few lines each, ids as arguments at most. The work is in the functions that they call."""
+
+import threading
+
+from django.conf import settings
+
+from integrations.sync.drain import Drain
+from integrations.sync.upkeep import run_upkeep
+
+stopping = threading.Event()
+
+
+def drain() -> None:
+    """Work on everything due, then end; the bell rings again when more comes."""
+    Drain(settings.LANES, stopping.is_set).run()
+
+
+def upkeep() -> None:
+    """Retention, and what fell between two chairs."""
+    run_upkeep()

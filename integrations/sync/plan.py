@@ -1,0 +1,479 @@
+"""From a stored event to planned effects: understand, find the contact, record, decide, all in one transaction.
+
+Calls to the CRM that only read (matching an unlinked patient) happen before the transaction; nothing is
+written outside before the plan is committed.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from integrations.contract.errors import MalformedPayload
+from integrations.contract.protocols import Context
+from integrations.contract.records import (
+    AmountKind,
+    AppointmentRecord,
+    Outcome,
+    PatientRecord,
+    PaymentRecord,
+    Record,
+)
+from integrations.models import (
+    Contact,
+    Effect,
+    EffectKind,
+    EffectState,
+    EventState,
+    HeldFor,
+    InboundEvent,
+    LedgerRow,
+    LedgerState,
+    Opportunity,
+    Patient,
+    Priority,
+    Visit,
+)
+from integrations.sync import identity, lanes, stored, visits as visit_rules
+from integrations.sync.categorize import verdict
+from integrations.sync.decide import Plan, Settings, Verdict, decide, is_only_recorded
+from integrations.sync.people import remember_person
+from integrations.sync.profile import ConnectionProfile, LocationProfile, PracticeProfile, SubAccountProfile
+
+BUSY_CONTACT_SECONDS = 0.5
+_OUTCOME_WORDS = {
+    Outcome.BOOKED: "appointment booked",
+    Outcome.COMPLETED: "appointment completed",
+    Outcome.CANCELLED: "appointment cancelled",
+    Outcome.NO_SHOW: "appointment no-show",
+    Outcome.OTHER: "appointment",
+}
+
+
+class ContactBusy(Exception):
+    """Another lane delivers to the same contact right now."""
+
+
+@dataclass(slots=True)
+class Work:
+    """One event in the hands of a worker, with the set-up that counts for it."""
+
+    event: InboundEvent
+    lane: lanes.Claimed
+    profile: PracticeProfile
+    connection: ConnectionProfile
+
+    @property
+    def contact_token(self) -> str:
+        return f"lane:{self.lane.id}"
+
+    def tell(self, step: str, text: str) -> None:
+        """Add a sentence to the event's story."""
+        self.event.story.append({"step": step, "text": text})
+
+
+def understand(work: Work) -> list[Record]:
+    """The records in the event's payload. Raises MalformedPayload or IgnoredEvent."""
+    event, connection = work.event, work.connection
+    if not event.payload:
+        raise MalformedPayload("The payload was deleted by retention: there is nothing left to read.")
+    context = Context(
+        received_at=event.received_at,
+        switches=connection.switches,
+        field_paths=connection.field_paths,
+        zone_of=work.profile.zone_of,
+    )
+    records: Sequence[Record] = connection.emr.understand(event.kind, json.loads(event.payload), context)
+    return list(records)
+
+
+def plan(work: Work, records: Sequence[Record]) -> list[Effect]:
+    """Record what the event says and store the effects that follow, ready to be delivered.
+
+    Sets the event's state when nothing is to be delivered (skipped, held, done). Raises ContactBusy when
+    the contact is being written by another lane, and the contract's errors when matching needs the CRM.
+    """
+    found: list[_Found] = []
+    for record in records:
+        placed = _place(work, record)
+        if placed is None:
+            return []
+        location, account = placed
+        person = identity.Reachable.of(record.person, work.profile.country)
+        who = identity.find(work, record.person, person, account, look=_writes(work, record))
+        if who.held:
+            _hold(work, HeldFor.IDENTITY, f"patient:{who.patient.pk}:{account.id}", who.words)
+            work.event.patient, work.event.sub_account_id = who.patient, account.id
+            return []
+        found.append(_Found(record, person, who, location, account))
+    # All records of an event in one transaction: planned whole or not at all.
+    with transaction.atomic():
+        effects = [
+            effect for position, row in enumerate(found) for effect in _record_and_decide(work, row, position)
+        ]
+        work.event.planned_at = timezone.now()
+        work.event.save(
+            update_fields=["planned_at", "patient", "contact", "sub_account", "story", "held_for", "held_key"]
+        )
+    return effects
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A record, whom it is about, and where it goes."""
+
+    record: Record
+    person: identity.Reachable
+    who: identity.Who
+    location: LocationProfile | None
+    account: SubAccountProfile
+
+
+def _writes(work: Work, record: Record) -> bool:
+    """False for what is only recorded, so that nobody is looked up for it."""
+    if isinstance(record, PaymentRecord):
+        return record.kind is not AmountKind.IGNORED
+    if not isinstance(record, AppointmentRecord):
+        return True
+    acts = bool(work.connection.switches.get("act_on_reschedules"))
+    return record.outcome is not Outcome.OTHER and (acts or not (record.is_reschedule or record.is_deletion))
+
+
+def _place(work: Work, record: Record) -> tuple[LocationProfile | None, SubAccountProfile] | None:
+    """Location and sub-account of a record; None when it has to wait for a mapping."""
+    profile = work.profile
+    location = profile.location(record.location)
+    if location is None and isinstance(record, PaymentRecord | PatientRecord):
+        location = _last_location(work, record)
+    account = profile.sub_account_for(location)
+    if account is None:
+        name = record.location.name or record.location.external_id or "this location"
+        words = f'Held: "{name}" is not mapped to a sub-account and the practice has no default one.'
+        _hold(work, HeldFor.LOCATION, f"location:{record.location.external_id or name}"[:500], words)
+        return None
+    is_mapped = location is not None and location.sub_account_id is not None
+    if (
+        not is_mapped
+        and (record.location.external_id or record.location.name)
+        and len(profile.sub_accounts) > 1
+    ):
+        work.tell("location", "This location is not mapped yet: the default sub-account was used.")
+    return location, account
+
+
+def _last_location(work: Work, record: Record) -> LocationProfile | None:
+    """Where the patient was last seen: a payment without a location belongs there."""
+    rows = Patient.objects.for_practice(work.profile.id).filter(
+        connection_id=work.connection.id, external_id=record.person.external_id
+    )
+    location_id = rows.values_list("last_location_id", flat=True).first()
+    return next((row for row in work.profile.locations.values() if row.id == location_id), None)
+
+
+def _hold(work: Work, held_for: HeldFor, key: str, words: str) -> None:
+    event = work.event
+    event.state, event.held_for, event.held_key, event.reason = EventState.HELD, held_for, key, words[:500]
+    work.tell("held", words)
+
+
+def _record_and_decide(work: Work, found: _Found, position: int) -> list[Effect]:
+    event, profile, connection = work.event, work.profile, work.connection
+    record, who, account = found.record, found.who, found.account
+    if who.contact is not None:
+        lease_contact(who.contact, work)
+    _remember(work, found)
+    event.patient, event.contact, event.sub_account_id = who.patient, who.contact, account.id
+    rows = stored.visits_of(who.contact, who.patient, account.id)
+    settings = _settings(work, account)
+    change = _apply(work, record, who.patient, account, rows, settings)
+    if isinstance(record, PaymentRecord) and not _enter_in_ledger(work, record, who, account):
+        return []
+    if change is not None:
+        change = replace(change, visit=replace(change.visit, external_id=_key(connection, record)))
+    result = decide(
+        record,
+        change,
+        _category(work, record),
+        stored.known_visits(rows, profile),
+        stored.contact_state(who.contact, _opportunities(who.contact)),
+        settings,
+        _label(connection, event.kind),
+    )
+    for step, text in result.story:
+        work.tell(step, text)
+    for problem in found.person.problems:
+        work.tell("contact", problem)
+    person = found.person.without(who.left_out)
+    if who.contact is None and result.writes and not person.email and not person.phone:
+        _skip(work)
+        return []
+    if result.held_key:
+        event.held_for, event.held_key = HeldFor.CATEGORY, result.held_key
+    return _store_effects(work, result, found, person, position)
+
+
+def _remember(work: Work, found: _Found) -> None:
+    patient, location = found.who.patient, found.location
+    remember_person(patient, found.record.person, work.profile.country)
+    if location is not None and patient.last_location_id != location.id:
+        patient.last_location_id = location.id
+        patient.save(update_fields=["last_location"])
+
+
+def _skip(work: Work) -> None:
+    event = work.event
+    event.state, event.reason = EventState.SKIPPED, "No usable e-mail or phone: the CRM needs one of them."
+    work.tell("skipped", event.reason)
+    LedgerRow.objects.for_practice(work.profile.id).filter(event=event).update(state=LedgerState.NOT_WRITTEN)
+
+
+def _key(connection: ConnectionProfile, record: Record) -> str:
+    assert isinstance(record, AppointmentRecord | PaymentRecord)
+    return stored.visit_key(connection.id, stored.visit_id(record))
+
+
+def _label(connection: ConnectionProfile, kind: str) -> str:
+    declared = connection.manifest.event(kind)
+    return (declared.label if declared else kind).lower()
+
+
+def lease_contact(contact: Contact, work: Work) -> None:
+    """Take the contact's lease, since two patients or connections can meet in one contact.
+
+    Raises ContactBusy while another lane has it. What we know of the contact is read again under the lease.
+    """
+    now = timezone.now()
+    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now) | Q(lease_owner=work.contact_token)
+    rows = Contact.objects.across_practices().filter(free, pk=contact.pk)
+    if not rows.update(lease_owner=work.contact_token, lease_until=now + lanes.LEASE):
+        raise ContactBusy
+    contact.refresh_from_db(fields=["contact_type", "lifetime_value", "birthday_enrolled_for"])
+
+
+def _settings(work: Work, account: SubAccountProfile) -> Settings:
+    connection, profile = work.connection, work.profile
+    names = connection.workflow_names
+    manifest = connection.manifest
+    mapped = {name for name in manifest.workflows if names.get(name, name) in account.workflows}
+    runs_again = work.event.runs > 0
+    return Settings(
+        manifest=manifest,
+        is_dual=manifest.has_surgical_pipeline and profile.has_surgery,
+        zone=profile.zone,
+        switches=connection.switches,
+        workflows=frozenset(mapped),
+        fields=account.field_names,
+        moves_pipeline=account.moves_pipeline,
+        several_locations=len(profile.locations) > 1,
+        may_enrol=work.event.priority not in (Priority.REPLAY, Priority.BACKFILL),
+        runs_again=runs_again,
+    )
+
+
+def _category(work: Work, record: Record) -> Verdict:
+    if isinstance(record, AppointmentRecord):
+        return verdict(work.profile, work.connection, record.type, record.purposes)
+    return Verdict(None, "")
+
+
+def _apply(
+    work: Work,
+    record: Record,
+    patient: Patient,
+    account: SubAccountProfile,
+    rows: list[Visit],
+    settings: Settings,
+) -> visit_rules.VisitChange | None:
+    """Bring the record into its visit; ``rows`` then holds the visit as it is now."""
+    if not isinstance(record, AppointmentRecord) and not (
+        isinstance(record, PaymentRecord) and record.proves_visit
+    ):
+        return None
+    external_id = stored.visit_id(record)
+    row = next(
+        (row for row in rows if row.connection_id == work.connection.id and row.external_id == external_id),
+        None,
+    )
+    if row is None:
+        row = Visit.objects.for_practice(work.profile.id).filter(
+            connection_id=work.connection.id, external_id=external_id
+        ).first() or Visit(
+            practice_id=work.profile.id, connection_id=work.connection.id, external_id=external_id
+        )
+        rows.append(row)
+    row.patient, row.sub_account_id = patient, account.id
+    version = record.version or work.event.received_at
+    change = _changed(work, record, stored.visit_data(row), version, settings)
+    stored.write_visit(row, change.visit)
+    return change
+
+
+def _changed(
+    work: Work, record: Record, data: visit_rules.VisitData, version: datetime, settings: Settings
+) -> visit_rules.VisitChange:
+    if isinstance(record, PaymentRecord):
+        return visit_rules.apply_payment(data, record, version)
+    assert isinstance(record, AppointmentRecord)
+    if is_only_recorded(record, settings):
+        return visit_rules.apply_recorded(data, record, version)
+    what = "appointment rescheduled" if record.is_reschedule else _OUTCOME_WORDS[record.outcome]
+    what = "appointment deleted" if record.is_deletion else what
+    headline = f"{work.connection.manifest.name}: {what}"
+    return visit_rules.apply_appointment(
+        data, record, visit_rules.seen_in(record, version, headline, work.event.pk)
+    )
+
+
+def _opportunities(contact: Contact | None) -> list[Opportunity]:
+    return list(Opportunity.objects.across_practices().filter(contact=contact)) if contact else []
+
+
+def _enter_in_ledger(
+    work: Work, record: PaymentRecord, who: identity.Who, account: SubAccountProfile
+) -> bool:
+    """A row for this payment. False when another event brought it before: it counts once."""
+    if record.kind is AmountKind.IGNORED:
+        return True
+    reversal = record.kind is AmountKind.REVERSAL
+    key = f"{record.external_id}:{record.kind}" if reversal else record.external_id
+    row, is_new = LedgerRow.objects.get_or_create(
+        connection_id=work.connection.id,
+        external_id=key[:140],
+        defaults={
+            "practice_id": work.profile.id,
+            "patient": who.patient,
+            "sub_account_id": account.id,
+            "contact": who.contact,
+            "event": work.event,
+            "state": LedgerState.PLANNED if account.moves_pipeline else LedgerState.LEFT_TO_CRM,
+            "amount": -record.amount if reversal else record.amount,
+            "paid_on": record.paid_on,
+        },
+    )
+    if is_new or row.event_id == work.event.pk:
+        return True
+    work.tell("money", f"Payment {record.external_id} is in the ledger already: it counts once.")
+    return False
+
+
+def _store_effects(
+    work: Work, result: Plan, found: _Found, person: identity.Reachable, position: int
+) -> list[Effect]:
+    bodies = list(_bodies(work, result, found, person, position))
+    known = {
+        (effect.kind, effect.target): effect
+        for effect in (
+            Effect.objects.for_practice(work.profile.id).filter(event=work.event) if work.event.runs else ()
+        )
+    }
+    now = timezone.now()
+    effects: list[Effect] = []
+    fresh: list[Effect] = []
+    for kind, target, body, reference in bodies:
+        effect = known.get((kind, target))
+        if effect is None:
+            effect = Effect(
+                practice_id=work.profile.id,
+                event=work.event,
+                kind=kind,
+                target=target,
+                reference=reference,
+                position=len(effects) + 100 * position,
+            )
+            fresh.append(effect)
+        elif not _again(effect):
+            continue
+        effect.contact, effect.body, effect.planned_at = found.who.contact, body, now
+        effect.state, effect.reason = EffectState.PLANNED, ""
+        effects.append(effect)
+    Effect.objects.bulk_create(fresh)
+    Effect.objects.bulk_update(
+        [effect for effect in effects if effect not in fresh],
+        ["contact", "body", "planned_at", "state", "reason"],
+    )
+    return effects
+
+
+def _again(effect: Effect) -> bool:
+    """Whether a second run of the event writes this effect once more: never notes, money and enrolments."""
+    if effect.state in (EffectState.PLANNED, EffectState.SKIPPED, EffectState.FAILED):
+        return True
+    if effect.state != EffectState.DONE or effect.kind in (EffectKind.NOTE, EffectKind.ENROL):
+        return False
+    return not effect.body.get("money")
+
+
+def _bodies(
+    work: Work, result: Plan, found: _Found, person: identity.Reachable, position: int
+) -> Iterator[tuple[EffectKind, str, dict[str, Any], str]]:
+    """(kind, target, body, our reference) of each effect, in the order in which they are sent."""
+    prefix = f"{position}:" if position else ""
+    if result.contact is not None or (found.who.contact is None and result.writes):
+        yield (
+            EffectKind.CONTACT,
+            f"{prefix}{found.account.id}",
+            _contact_body(work, result, found, person),
+            "",
+        )
+    for note in result.notes:
+        reference = _reference(work.event.pk, f"{prefix}{note.key}")
+        lines = [
+            note.headline,
+            *(f"{label}: {value}" for label, value in note.lines if value),
+            f"Reference: {reference}",
+        ]
+        target = f"{prefix}{hashlib.sha256(note.key.encode()).hexdigest()[:24]}"
+        yield EffectKind.NOTE, target, {"text": "\n".join(lines)}, reference
+    for move in result.moves:
+        body = asdict(move) | {"pipeline": move.pipeline.value}
+        yield EffectKind.OPPORTUNITY, f"{prefix}{move.pipeline.value}", body, ""
+    for tag in result.tags:
+        yield EffectKind.TAG, f"{prefix}{tag}"[:120], {"tag": tag}, ""
+    for name in result.enrol:
+        yield EffectKind.ENROL, f"{prefix}{name}", {"workflow": name}, ""
+    if result.enrol_birthday:
+        name = work.connection.manifest.birthday_workflow
+        yield EffectKind.ENROL, f"{prefix}{name}", {"workflow": name, "birthday": result.enrol_birthday}, ""
+
+
+def _contact_body(work: Work, result: Plan, found: _Found, person: identity.Reachable) -> dict[str, Any]:
+    write, raw = result.contact, found.record.person
+    native = {
+        "firstName": raw.first_name,
+        "lastName": raw.last_name,
+        "email": person.email,
+        "phone": person.phone,
+    }
+    if write is not None and write.with_address:
+        native |= {
+            "address1": raw.address1,
+            "city": raw.city,
+            "state": raw.state,
+            "postalCode": raw.postal_code,
+        }
+    body: dict[str, Any] = {
+        "native": {name: value for name, value in native.items() if value},
+        "custom": {name: stored.pack(value) for name, value in (write.custom if write else {}).items()},
+        "gender": raw.gender,
+        "patient_id": raw.external_id,
+    }
+    # A contact that is made new carries its patient id in any case: it is found by it later.
+    body["custom"].setdefault(work.connection.manifest.patient_id_field, raw.external_id)
+    if write is not None and write.birth_date is not None:
+        body["birth_date"] = write.birth_date.isoformat()
+    if write is not None and write.money is not None:
+        body["money"] = {"amount": str(write.money)}
+    return body
+
+
+def _reference(event_id: int, key: str) -> str:
+    """Our mark in a note: short, and the same for the same event and state, so that a repetition finds it."""
+    digest = hashlib.sha256(f"{event_id}:{key}".encode()).digest()
+    return "AX-" + base64.b32encode(digest)[:10].decode()

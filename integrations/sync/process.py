@@ -1,0 +1,270 @@
+"""One lane's events, in order: gate, plan, deliver, record the outcome. The one place that turns errors into
+states; a bad event is parked and the lane goes on, trouble with the other side makes the lane wait."""
+
+import logging
+import traceback
+from collections.abc import Callable
+
+from django.db import DatabaseError
+from django.utils import timezone
+
+from integrations.contract.errors import (
+    AuthError,
+    ConfigError,
+    ContractError,
+    IgnoredEvent,
+    MalformedPayload,
+    RateLimited,
+    RejectedError,
+    TransientError,
+)
+from integrations.contract.records import Person, Record
+from integrations.models import (
+    Connection,
+    Contact,
+    Effect,
+    EventState,
+    HeldFor,
+    InboundEvent,
+    ParkedAs,
+    SubAccount,
+)
+from integrations.sync import circuit, lanes
+from integrations.sync.deliver import Delivery, HeldForIdentity, InDoubt
+from integrations.sync.lanes import Claimed, LeaseLost
+from integrations.sync.people import person_of
+from integrations.sync.plan import BUSY_CONTACT_SECONDS, ContactBusy, Work, lease_contact, plan, understand
+from integrations.sync.profile import PracticeProfile, SubAccountProfile
+
+logger = logging.getLogger(__name__)
+
+EVENTS_PER_CLAIM = 50
+NO_CREDENTIALS_SECONDS = 300.0
+PAUSED_SECONDS = 300.0
+
+
+class _Wait(Exception):
+    """The lane waits without that anything failed."""
+
+    def __init__(self, seconds: float, because: str) -> None:
+        super().__init__(because)
+        self.seconds = seconds
+
+
+def work_lane(lane: Claimed, profile: PracticeProfile, is_stopping: Callable[[], bool]) -> int:
+    """Work on a claimed lane until it is empty, has to wait, or the worker stops. Number of events finished."""
+    finished = 0
+    try:
+        for event in _waiting(lane):
+            if is_stopping():
+                lanes.postpone(lane, 0, "", is_failure=False)
+                return finished
+            if not _work_event(event, lane, profile):
+                return finished
+            finished += 1
+        lanes.release(lane)
+    except LeaseLost:
+        logger.warning("lane %s went to another worker", lane.id)
+    finally:
+        rows = Contact.objects.across_practices().filter(lease_owner=f"lane:{lane.id}")
+        rows.update(lease_owner="", lease_until=None)
+    return finished
+
+
+def _waiting(lane: Claimed) -> list[InboundEvent]:
+    rows = InboundEvent.objects.for_practice(lane.practice_id).filter(
+        lane_id=lane.id, state=EventState.WAITING
+    )
+    found = list(rows.select_related("contact", "patient").order_by("id")[:EVENTS_PER_CLAIM])
+    if len(found) == EVENTS_PER_CLAIM:
+        lane.arrivals = -1  # more may wait: the lane stays due
+    return found
+
+
+def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) -> bool:
+    """Work on one event. False when the lane has to wait; it is given back then."""
+    side: tuple[type[Connection] | type[SubAccount], int] | None = None
+    try:
+        try:
+            connection = profile.connections[event.connection_id or 0]
+            work = Work(event, lane, profile, connection)
+            if not _gate(work):
+                return True
+            effects, account, person = _effects(work)
+            if effects and account is not None:
+                side = (SubAccount, account.id)
+                _circuit_gate(SubAccount, account.id)
+                Delivery(work, account, person).run(effects)
+                circuit.succeeded(SubAccount, account.id, profile.id)
+            _finish(event)
+            lane.attempts = 0
+            return True
+        except TransientError as error:
+            side = side or _side_of(event)
+            if side is not None:
+                circuit.failed(*side, profile.id, str(error))
+            return _retry_later(event, lane, error)
+        except AuthError as error:
+            side = side or _side_of(event)
+            if side is not None:
+                circuit.refused(*side, profile.id, str(error))
+            raise _Wait(NO_CREDENTIALS_SECONDS, f"{error} Waiting for new credentials.") from None
+    except _Wait as wait:
+        _save_story(event)
+        lanes.postpone(lane, wait.seconds, str(wait), is_failure=False)
+    except RateLimited as limited:
+        _save_story(event)
+        lanes.postpone(
+            lane, max(0.05, limited.retry_after), "Waiting for the CRM's request limit.", is_failure=False
+        )
+    except InDoubt as doubt:
+        lanes.postpone(lane, doubt.seconds, str(doubt), is_failure=False)
+    except ContactBusy:
+        lanes.postpone(
+            lane, BUSY_CONTACT_SECONDS, "The contact is being written by another lane.", is_failure=False
+        )
+    except HeldForIdentity as held:
+        key = f"patient:{event.patient_id}:{event.sub_account_id}"
+        _close(event, EventState.HELD, reason=str(held), held_for=HeldFor.IDENTITY, held_key=key)
+        return True
+    except IgnoredEvent as ignored:
+        _close(event, EventState.IGNORED, reason=str(ignored))
+        return True
+    except MalformedPayload as error:
+        _park(event, ParkedAs.MALFORMED, error)
+        return True
+    except ConfigError as error:
+        _park(event, ParkedAs.CONFIG, error)
+        return True
+    except RejectedError as error:
+        _park(event, ParkedAs.REJECTED, error)
+        return True
+    except (LeaseLost, DatabaseError):
+        raise
+    except Exception as error:  # our bug: this event is put aside with a reference, the lane goes on
+        reference = f"internal error {type(error).__name__}, reference {event.pk}-{event.attempts + 1}"
+        # The traceback names lines of code only: the error's own text could hold a patient's data.
+        logger.error("%s\n%s", reference, "".join(traceback.format_tb(error.__traceback__)))
+        _park(event, ParkedAs.INTERNAL, ContractError(f"Something went wrong on our side ({reference})."))
+        return True
+    return False
+
+
+def _side_of(event: InboundEvent) -> tuple[type[SubAccount], int] | None:
+    """Whom trouble before delivery is about: matching asks the event's sub-account."""
+    return (SubAccount, event.sub_account_id) if event.sub_account_id else None
+
+
+def _gate(work: Work) -> bool:
+    """Whether the event may be worked on now. Held while the practice is not live; waits while paused."""
+    event, profile, connection = work.event, work.profile, work.connection
+    if not profile.is_live:
+        reason = "The practice is not live yet: recorded, nothing is written until it goes live."
+        work.tell("held", reason)
+        _close(event, EventState.HELD, reason=reason, held_for=HeldFor.LIVE)
+        return False
+    if profile.is_paused or connection.is_paused:
+        what = "practice" if profile.is_paused else "connection"
+        raise _Wait(PAUSED_SECONDS, f"The {what} is paused; its events go on in order when it is resumed.")
+    return True
+
+
+def _circuit_gate(side: type[Connection] | type[SubAccount], pk: int) -> None:
+    if circuit.needs_reauth(side, pk):
+        raise _Wait(NO_CREDENTIALS_SECONDS, "Waiting for new credentials.")
+    closed_off = circuit.seconds_closed_off(side, pk)
+    if closed_off > 0:
+        raise _Wait(closed_off, "The other side does not answer; waiting for it.")
+
+
+def _effects(work: Work) -> tuple[list[Effect], SubAccountProfile | None, Person]:
+    """The event's effects: planned now, or those that an earlier try left."""
+    event = work.event
+    if event.planned_at is None:
+        effects, person = _plan(work)
+    else:
+        rows = Effect.objects.for_practice(event.practice_id).filter(event=event)
+        effects = list(rows.order_by("position"))
+        person = person_of(event.patient) if event.patient else Person("")
+        if event.contact is not None:
+            lease_contact(event.contact, work)
+    account = work.profile.sub_accounts.get(event.sub_account_id or 0)
+    return effects, account, person
+
+
+def _plan(work: Work) -> tuple[list[Effect], Person]:
+    event = work.event
+    event.story = [{"step": "received", "text": _received_words(work)}]
+    records = understand(work)
+    for record in records:
+        work.tell("understood", _understood_words(record))
+    effects = plan(work, records)
+    person = records[0].person if records else Person("")
+    return effects, person
+
+
+def _received_words(work: Work) -> str:
+    event = work.event
+    declared = work.connection.manifest.event(event.kind)
+    what = declared.label if declared else event.kind or "unnamed event"
+    return f"{work.connection.manifest.name}: {what}, by {event.get_source_display().lower()}."
+
+
+def _understood_words(record: Record) -> str:
+    warnings = "".join(f" {warning}" for warning in getattr(record, "warnings", ()))
+    name = type(record).__name__.removesuffix("Record").lower()
+    outcome = getattr(record, "outcome", "")
+    return f"Read as {name}{f' ({outcome})' if outcome else ''}.{warnings}"
+
+
+def _finish(event: InboundEvent) -> None:
+    if event.state != EventState.WAITING:
+        _close(event, event.state, reason=event.reason, held_for=event.held_for, held_key=event.held_key)
+    elif event.held_for:
+        words = next((row["text"] for row in reversed(event.story) if row["step"] == "pipeline"), "")
+        _close(event, EventState.HELD, reason=words, held_for=event.held_for, held_key=event.held_key)
+    else:
+        _close(event, EventState.DONE)
+
+
+def _close(
+    event: InboundEvent,
+    state: str,
+    *,
+    reason: str = "",
+    held_for: str = "",
+    held_key: str = "",
+    parked_as: str = "",
+) -> None:
+    event.state, event.reason, event.parked_as = state, reason[:500], parked_as
+    event.held_for, event.held_key, event.finished_at = held_for, held_key, timezone.now()
+    event.save(
+        update_fields=[*_STORY_FIELDS, "state", "reason", "parked_as", "held_for", "held_key", "finished_at"]
+    )
+
+
+_STORY_FIELDS = ("story", "patient", "contact", "sub_account", "attempts")
+
+
+def _save_story(event: InboundEvent) -> None:
+    event.save(update_fields=list(_STORY_FIELDS))
+
+
+def _park(event: InboundEvent, parked_as: ParkedAs, error: ContractError) -> None:
+    words = f"{error} {error.vendor_words}".strip() if error.vendor_words else str(error)
+    event.attempts += 1
+    event.story.append({"step": "parked", "text": words})
+    _close(event, EventState.PARKED, reason=words, parked_as=parked_as)
+
+
+def _retry_later(event: InboundEvent, lane: Claimed, error: TransientError) -> bool:
+    """Back off; after the last try the event is put aside and the lane goes on."""
+    seconds = lanes.back_off_seconds(lane.attempts, error.retry_after)
+    event.attempts += 1
+    if seconds is None:
+        _park(event, ParkedAs.EXHAUSTED, error)
+        lane.attempts = 0
+        return True
+    _save_story(event)
+    lanes.postpone(lane, seconds, str(error), is_failure=True)
+    return False

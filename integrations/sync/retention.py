@@ -1,0 +1,70 @@
+"""What is deleted when: payloads and the bodies of writes after PAYLOAD_DAYS, closed incidents after 90 days.
+
+What became of an event stays, and so do the copies of notes. Nothing is deleted while somebody or something
+still waits for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, QuerySet, TextField, Value
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from integrations.models import Effect, EffectKind, EffectState, EventState, InboundEvent, Incident
+
+INCIDENT_DAYS = 90
+BATCH = 1000
+FINISHED = (EventState.DONE, EventState.SKIPPED, EventState.IGNORED)
+_OPEN_EFFECTS = (EffectState.PLANNED, EffectState.SENDING, EffectState.IN_DOUBT)
+
+
+@dataclass(frozen=True)
+class Purged:
+    """How many were (or, in a dry run, would be) deleted."""
+
+    payloads: int
+    bodies: int
+    incidents: int
+
+
+def purge(*, dry_run: bool = False, batch: int = BATCH) -> Purged:
+    """Delete what retention says, ``batch`` rows at a time, so that no lock is held for long."""
+    now = timezone.now()
+    before = now - timedelta(days=settings.PAYLOAD_DAYS)
+    payloads, bodies = _payloads(before), _bodies(before)
+    incidents = _incidents(now - timedelta(days=INCIDENT_DAYS))
+    if dry_run:
+        return Purged(payloads.count(), bodies.count(), incidents.count())
+    return Purged(
+        _in_batches(payloads, lambda rows: rows.update(payload=""), batch),
+        _in_batches(bodies, lambda rows: rows.update(body=Value("", TextField())), batch),
+        _in_batches(incidents, lambda rows: rows.delete()[0], batch),
+    )
+
+
+def _payloads(before: datetime) -> QuerySet[InboundEvent]:
+    rows = InboundEvent.objects.across_practices().filter(received_at__lt=before, state__in=FINISHED)
+    return rows.exclude(payload="")
+
+
+def _bodies(before: datetime) -> QuerySet[Effect]:
+    rows = Effect.objects.across_practices().filter(event__received_at__lt=before, event__state__in=FINISHED)
+    rows = rows.exclude(kind=EffectKind.NOTE).exclude(state__in=_OPEN_EFFECTS)
+    # The stored text, not the value: an empty object is encrypted too.
+    return rows.annotate(raw=Cast(F("body"), TextField())).exclude(raw="")
+
+
+def _incidents(before: datetime) -> QuerySet[Incident]:
+    return Incident.objects.across_practices().filter(closed_at__lt=before)
+
+
+def _in_batches(rows: QuerySet[Any], do: Callable[[QuerySet[Any]], int], batch: int) -> int:
+    done, last = 0, 0
+    while ids := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:batch]):
+        last = ids[-1]
+        done += do(rows.model._base_manager.filter(pk__in=ids))
+    return done

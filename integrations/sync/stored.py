@@ -1,0 +1,103 @@
+"""Rows ↔ the frozen forms that the rules work on."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from integrations.contract.records import AppointmentRecord, FieldValue, LocationRef, Outcome, PaymentRecord
+from integrations.models import Contact, Opportunity, Patient, Visit
+from integrations.models.subaccounts import PipelineKind
+from integrations.sync.categorize import verdict
+from integrations.sync.decide import ContactState, KnownOpportunity, KnownVisit
+from integrations.sync.profile import PracticeProfile
+from integrations.sync.visits import Seen, VisitData
+
+
+def visit_data(row: Visit) -> VisitData:
+    """A visit row as the rules see it."""
+    return VisitData(
+        external_id=row.external_id,
+        version=row.version,
+        outcome=Outcome(row.outcome) if row.outcome else None,
+        status=row.status,
+        visit_on=row.visit_on,
+        type=row.type,
+        purposes=tuple(row.purposes),
+        practitioner=row.practitioner,
+        location_name=row.location_name,
+        moved_on=row.moved_on,
+        moved_at=row.moved_at,
+        removed_at=row.removed_at,
+        ever_completed=row.ever_completed,
+        states=tuple(Seen.from_json(state) for state in row.states or ()),
+    )
+
+
+def write_visit(row: Visit, data: VisitData) -> None:
+    """Save what the rules made of a visit."""
+    row.version, row.outcome = data.version, data.outcome.value if data.outcome else ""
+    row.status, row.visit_on = data.status[:60], data.visit_on
+    row.type, row.purposes = data.type[:500], list(data.purposes)
+    row.practitioner, row.location_name = data.practitioner[:200], data.location_name[:200]
+    row.moved_on, row.moved_at, row.removed_at = data.moved_on, data.moved_at, data.removed_at
+    row.ever_completed = data.ever_completed
+    row.states = [state.as_json() for state in data.states]
+    row.save()
+
+
+def known_visits(rows: Sequence[Visit], profile: PracticeProfile) -> list[KnownVisit]:
+    """Visits with the category that counts for each today."""
+    known = []
+    for row in rows:
+        connection = profile.connections[row.connection_id]
+        category = verdict(profile, connection, row.type, tuple(row.purposes)).category
+        separate = bool(connection.switches.get("separate_consult_stages"))
+        known.append(
+            KnownVisit(visit_key(row.connection_id, row.external_id), visit_data(row), category, separate)
+        )
+    return known
+
+
+def visit_key(connection_id: int, external_id: str) -> str:
+    """A visit's identity across connections: two EMRs may use the same appointment id."""
+    return f"{connection_id}:{external_id}"
+
+
+def contact_state(contact: Contact | None, opportunities: Sequence[Opportunity]) -> ContactState:
+    """What is known of a contact; of a new one, nothing."""
+    if contact is None:
+        return ContactState()
+    known = {PipelineKind(row.pipeline): KnownOpportunity(row.stage, row.status) for row in opportunities}
+    return ContactState(contact.contact_type, known, contact.birthday_enrolled_for)
+
+
+def visits_of(contact: Contact | None, patient: Patient, sub_account_id: int) -> list[Visit]:
+    """All visits known for a contact in its sub-account: those of every patient linked to it."""
+    rows = Visit.objects.across_practices().filter(sub_account_id=sub_account_id)
+    if contact is None:
+        return list(rows.filter(patient=patient))
+    return list(rows.filter(patient__links__contact=contact, patient__links__sub_account_id=sub_account_id))
+
+
+def visit_id(record: AppointmentRecord | PaymentRecord) -> str:
+    """The visit that a record is about: the appointment's id, or the payment's own for retail."""
+    if isinstance(record, AppointmentRecord):
+        return record.external_id
+    return record.visit_external_id or f"payment:{record.external_id}"
+
+
+def pack(value: FieldValue) -> Any:
+    """A field value as JSON that remembers whether it is a date or an amount."""
+    if isinstance(value, Decimal):
+        return {"n": str(value)}
+    if isinstance(value, date):
+        return {"d": value.isoformat()}
+    return value
+
+
+def unpack(value: Any) -> FieldValue:
+    """The value behind ``pack``."""
+    if isinstance(value, dict):
+        return Decimal(value["n"]) if "n" in value else date.fromisoformat(value["d"])
+    return None if value is None else str(value)

@@ -1,0 +1,313 @@
+"""What needs a person: each row with the one action that solves it. A fixed number of queries.
+
+No row names a patient: practice, what happened, how many events wait for it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, F, Max, Min, Model, Q
+
+from categorization.models import AppointmentType
+from integrations.emrs import registry
+from integrations.models import (
+    Connection,
+    Effect,
+    EffectKind,
+    EffectState,
+    EventState,
+    HeldFor,
+    IdentityQuestion,
+    InboundEvent,
+    Incident,
+    LedgerRow,
+    LedgerState,
+    ParkedAs,
+    SubAccount,
+)
+from integrations.views.links import list_of, page_of
+from tenants.models import Location, Practice, PracticeKind
+from tenants.roles import Right
+from tenants.scoped_admin import rows_with
+
+SHOWN_PER_KIND = 5
+# A longer list is nobody's to-do list any more.
+MOST_GROUPS = 500
+Row = dict[str, Any]
+Maker = Callable[[Practice | None, Row], "Item"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to do. ``at``: since when it stands there; ``link`` "" where no page solves it."""
+
+    title: str
+    practice: Practice | None
+    words: str
+    at: datetime | None
+    link: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Things of one kind: the first few, how many there are, how many of them are new, where all stand."""
+
+    key: str
+    title: str
+    icon: str
+    tone: str
+    items: tuple[Item, ...]
+    total: int
+    new: int
+    all_link: str = ""
+
+    @property
+    def more(self) -> int:
+        return self.total - len(self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """All groups that are not empty, the most urgent first."""
+
+    groups: tuple[Group, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(group.total for group in self.groups)
+
+    @property
+    def new(self) -> int:
+        """How many came since the time that was asked for."""
+        return sum(group.new for group in self.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose view it is: the person, the practices they may see by id, and from when things are new."""
+
+    user: Any
+    practices: dict[int, Practice]
+    since: datetime
+
+    def rows(self, model: type[Model]) -> Any:
+        return rows_with(self.user, model, Right.SEE)
+
+    def group(
+        self, key: str, title: str, icon: str, tone: str, rows: list[Row], make: Maker, link: str = ""
+    ) -> Group:
+        """A group of rows that each know since when they stand there (``at``) and their practice."""
+        items = tuple(make(self.practices.get(row["practice_id"]), row) for row in rows[:SHOWN_PER_KIND])
+        new = sum(bool(row["at"]) and row["at"] >= self.since for row in rows)
+        return Group(key, title, icon, tone, items, len(rows), new, link)
+
+
+def attention(user: Any, practices: dict[int, Practice], since: datetime) -> Attention:
+    """What waits for a person in ``practices`` (by id), which ``user`` may see. New: after ``since``."""
+    scope = Scope(user, practices, since)
+    held = _held(scope)
+    groups = (
+        _incidents(scope),
+        _parked(scope),
+        _uncertain(scope),
+        _identities(scope),
+        _uncategorized(scope, held),
+        _unmapped(scope, held),
+        _not_live(scope, held),
+    )
+    return Attention(tuple(group for group in groups if group.total))
+
+
+# --- what is open with the other side ----------------------------------------------------------------------
+
+
+def _incidents(scope: Scope) -> Group:
+    rows = (
+        scope.rows(Incident)
+        .filter(closed_at=None)
+        .values("practice_id", "connection_id", "sub_account_id", "kind", "words", at=F("opened_at"))
+    )
+    link = list_of(Incident, open="yes")
+    found = list(rows[:MOST_GROUPS])
+    return scope.group("incidents", "Connections", "cable", "danger", found, _incident, link)
+
+
+def _incident(practice: Practice | None, row: Row) -> Item:
+    side: tuple[type[Model], int | None] = (Practice, row["practice_id"])
+    if row["connection_id"]:
+        side = (Connection, row["connection_id"])
+    elif row["sub_account_id"]:
+        side = (SubAccount, row["sub_account_id"])
+    asks_for_credentials = row["kind"] == "needs_reauth"
+    title = "Credentials refused" if asks_for_credentials else row["kind"].replace("_", " ").capitalize()
+    action = "Enter credentials" if asks_for_credentials else "Open"
+    return Item(title, practice, row["words"], row["at"], page_of(*side), action)
+
+
+# --- events and writes that stopped ------------------------------------------------------------------------
+
+
+def _parked(scope: Scope) -> Group:
+    """Parked events by practice and reason: one row for a hundred events that one setting stops."""
+    rows = list(
+        scope.rows(InboundEvent)
+        .filter(state=EventState.PARKED)
+        .order_by()
+        .values("practice_id", "parked_as", "reason")
+        .annotate(count=Count("pk"), newest=Max("pk"), at=Max("received_at"))
+        .order_by("-newest")[:MOST_GROUPS]
+    )
+    link = list_of(InboundEvent, state=EventState.PARKED)
+    return scope.group("parked", "Parked events", "report", "danger", rows, _parked_item, link)
+
+
+def _parked_item(practice: Practice | None, row: Row) -> Item:
+    title = str(ParkedAs(row["parked_as"]).label) if row["parked_as"] else "Parked"
+    words = row["reason"] or "No reason was kept."
+    if row["count"] == 1:
+        return Item(title, practice, words, row["at"], page_of(InboundEvent, row["newest"]), "Open")
+    same = {"state": EventState.PARKED}
+    every = list_of(InboundEvent, practice=row["practice_id"], **same)
+    return Item(title, practice, words, row["at"], every, f"Open {row['count']}")
+
+
+def _uncertain(scope: Scope) -> Group:
+    """Writes that may or may not have happened, whose event is not listed as parked for it anyway."""
+    effects = (
+        scope.rows(Effect)
+        .filter(state__in=[EffectState.IN_DOUBT, EffectState.FAILED])
+        .exclude(event__state__in=[EventState.WAITING, EventState.PARKED])
+        .order_by("-id")
+        .values("practice_id", "kind", "state", "reason", "event_id", at=F("planned_at"))
+    )
+    ledger = (
+        scope.rows(LedgerRow)
+        .filter(state=LedgerState.NEEDS_ATTENTION)
+        .exclude(event__state=EventState.PARKED)
+        .order_by("-id")
+        .values("practice_id", "before", "after", "event_id", at=F("created_at"))
+    )
+    rows = [*ledger[:MOST_GROUPS], *effects[:MOST_GROUPS]]
+    return scope.group("uncertain", "Uncertain writes", "help", "warning", rows, _uncertain_item)
+
+
+def _uncertain_item(practice: Practice | None, row: Row) -> Item:
+    link = page_of(InboundEvent, row["event_id"])
+    if "kind" not in row:
+        words = "Nobody can tell whether it was written."
+        if row["after"] is not None:
+            words = f"It was {row['before']} before our write and should be {row['after']}."
+        return Item("Lifetime value: not certain", practice, words, row["at"], link, "Open")
+    state = "not certain" if row["state"] == EffectState.IN_DOUBT else "failed"
+    words = row["reason"] or "The other side did not say whether it happened."
+    return Item(f"{EffectKind(row['kind']).label}: {state}", practice, words, row["at"], link, "Open")
+
+
+# --- decisions that only a person can make -----------------------------------------------------------------
+
+
+def _identities(scope: Scope) -> Group:
+    rows = (
+        scope.rows(IdentityQuestion)
+        .filter(answer="")
+        .values("pk", "clashes", "is_held", practice_id=F("patient__practice_id"), at=F("asked_at"))
+    )
+    link = list_of(IdentityQuestion, open="yes")
+    found = list(rows[:MOST_GROUPS])
+    return scope.group("identities", "Identity conflicts", "group", "warning", found, _identity, link)
+
+
+def _identity(practice: Practice | None, row: Row) -> Item:
+    shared = " and ".join(str(clash) for clash in row["clashes"]) or "a value"
+    consequence = (
+        "the patient's events wait for the answer" if row["is_held"] else "it was left out, nothing waits"
+    )
+    words = f"{shared.capitalize()} of a patient belongs to somebody else in the CRM: {consequence}."
+    link = page_of(IdentityQuestion, row["pk"])
+    return Item("Who is this contact?", practice, words, row["at"], link, "Decide")
+
+
+def _held(scope: Scope) -> list[Row]:
+    """Held events by practice and what they wait for. Those that wait for an identity stand under it."""
+    return list(
+        scope.rows(InboundEvent)
+        .filter(state=EventState.HELD)
+        .exclude(held_for=HeldFor.IDENTITY)
+        .order_by()
+        .values("practice_id", "held_for", "held_key")
+        .annotate(count=Count("pk"), at=Min("received_at"))
+        .order_by("-count")[:MOST_GROUPS]
+    )
+
+
+def _uncategorized(scope: Scope, held: list[Row]) -> Group:
+    """Types that hold events, then the other types that nobody confirmed and that two pipelines need."""
+    types = {(row["practice_id"], row["connection_key"], row["name_key"]): row for row in _unconfirmed(scope)}
+    rows: list[Row] = []
+    for row in (row for row in held if row["held_for"] == HeldFor.CATEGORY):
+        connection, _, rest = row["held_key"].partition("|")
+        name = rest.partition("|")[0]
+        known = types.pop((row["practice_id"], connection, name), {"name": name})
+        rows.append(known | row)
+    rows += types.values()
+    link = list_of(AppointmentType, confirmed="no")
+    return scope.group("types", "Uncategorized types", "category", "warning", rows, _type_item, link)
+
+
+def _unconfirmed(scope: Scope) -> Iterator[Row]:
+    two_pipelines = [slug for slug, emr in registry().items() if emr.manifest.has_surgical_pipeline]
+    needing = (
+        scope.rows(Connection).filter(emr__in=two_pipelines).exclude(practice__kind=PracticeKind.MED_SPA)
+    )
+    pairs = set(needing.values_list("practice_id", "key"))
+    rows = (
+        scope.rows(AppointmentType)
+        .filter(
+            Q(category="") | Q(confirmed_at=None), practice_id__in={practice_id for practice_id, _ in pairs}
+        )
+        .order_by("-id")
+        .values("pk", "practice_id", "connection_key", "name", "purpose", "name_key", at=F("first_seen_at"))
+    )
+    for row in rows[:MOST_GROUPS]:
+        if (row["practice_id"], row["connection_key"]) in pairs:
+            yield row
+
+
+def _type_item(practice: Practice | None, row: Row) -> Item:
+    title = " / ".join(part for part in (row["name"], row.get("purpose")) if part) or "A type without a name"
+    words = "No event waits for it yet."
+    if count := row.get("count", 0):
+        words = f"{_events(count)} with the pipeline step until a category is confirmed."
+    every = list_of(AppointmentType, practice=row["practice_id"])
+    link = page_of(AppointmentType, row.get("pk")) or every
+    return Item(f"“{title}”", practice, words, row["at"], link, "Confirm")
+
+
+def _unmapped(scope: Scope, held: list[Row]) -> Group:
+    rows = [row for row in held if row["held_for"] == HeldFor.LOCATION]
+    return scope.group("locations", "Locations", "location_on", "warning", rows, _location)
+
+
+def _location(practice: Practice | None, row: Row) -> Item:
+    words = f"{_events(row['count'])} until the location is mapped to a sub-account."
+    link = list_of(Location, practice=row["practice_id"]) or page_of(Practice, row["practice_id"])
+    return Item("A location goes nowhere", practice, words, row["at"], link, "Map")
+
+
+def _not_live(scope: Scope, held: list[Row]) -> Group:
+    rows = [row for row in held if row["held_for"] == HeldFor.LIVE]
+    return scope.group("not_live", "Practices not live", "rocket_launch", "info", rows, _practice)
+
+
+def _practice(practice: Practice | None, row: Row) -> Item:
+    words = f"{_events(row['count'])} until the practice goes live."
+    return Item(
+        "Not live yet", practice, words, row["at"], page_of(Practice, row["practice_id"]), "Open practice"
+    )
+
+
+def _events(count: int) -> str:
+    return "1 event waits" if count == 1 else f"{count} events wait"

@@ -1,0 +1,113 @@
+"""`purge`: old payloads go, what somebody still needs stays."""
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from integrations.models import Effect, InboundEvent, Incident
+from integrations.sync.retention import Purged, purge
+from tests.commands import rows
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def fourteen_days(settings: Any) -> None:
+    settings.PAYLOAD_DAYS = 14
+
+
+def with_payload() -> set[str]:
+    return {event.dedupe_key for event in InboundEvent.objects.across_practices() if event.payload}
+
+
+def incident(connection: Any, name: str, days_closed: float | None) -> None:
+    closed_at = None if days_closed is None else timezone.now() - timedelta(days=days_closed)
+    row = Incident.objects.create(
+        practice=connection.practice, kind="k", subject=name, words="w", closed_at=closed_at
+    )
+    Incident.objects.across_practices().filter(pk=row.pk).update(
+        opened_at=timezone.now() - timedelta(days=200)
+    )
+
+
+def test_payloads_of_finished_events_go_after_their_days() -> None:
+    connection = rows.connection()
+    for state in ("done", "skipped", "ignored", "waiting", "held", "parked"):
+        rows.event(connection, f"old {state}", days_old=15, state=state)
+        rows.event(connection, f"new {state}", days_old=13, state=state)
+    assert purge() == Purged(payloads=3, bodies=0, incidents=0)
+    gone = {"old done", "old skipped", "old ignored"}
+    assert (
+        with_payload()
+        == {
+            f"{age} {state}"
+            for age in ("old", "new")
+            for state in ("done", "skipped", "ignored", "waiting", "held", "parked")
+        }
+        - gone
+    )
+    assert InboundEvent.objects.across_practices().count() == 12, "the events themselves stay"
+
+
+def test_bodies_go_except_notes_and_writes_that_are_open() -> None:
+    connection = rows.connection()
+    old, waiting = (
+        rows.event(connection, "old", days_old=15),
+        rows.event(connection, "w", days_old=15, state="held"),
+    )
+    rows.effect(old, "contact")
+    rows.effect(old, "note")
+    rows.effect(old, "opportunity", state="failed")
+    rows.effect(old, "enrol", state="in_doubt")
+    rows.effect(waiting, "contact")
+    rows.effect(rows.event(connection, "new"), "contact")
+    assert purge().bodies == 2
+    emptied = [row.kind for row in Effect.objects.across_practices().order_by("pk") if not row.body]
+    assert emptied == ["contact", "opportunity"]
+    assert old.effects.get(kind="note").body == {"what": "note"}
+
+
+def test_incidents_go_ninety_days_after_they_were_closed() -> None:
+    connection = rows.connection()
+    for name, days in (("open", None), ("old", 91), ("new", 89)):
+        incident(connection, name, days)
+    assert purge().incidents == 1
+    assert set(Incident.objects.across_practices().values_list("subject", flat=True)) == {"open", "new"}
+
+
+def test_a_second_purge_finds_nothing() -> None:
+    old = rows.event(rows.connection(), "old", days_old=15)
+    rows.effect(old, "contact")
+    assert purge() == Purged(payloads=1, bodies=1, incidents=0)
+    assert purge() == Purged(payloads=0, bodies=0, incidents=0)
+
+
+def test_small_batches_reach_every_row() -> None:
+    connection = rows.connection()
+    for number in range(5):
+        rows.effect(rows.event(connection, str(number), days_old=15), "contact")
+    assert purge(batch=2) == Purged(payloads=5, bodies=5, incidents=0)
+    assert with_payload() == set()
+
+
+def test_a_dry_run_counts_and_deletes_nothing() -> None:
+    rows.effect(rows.event(rows.connection(), "old", days_old=15), "contact")
+    out = StringIO()
+    call_command("purge", dry_run=True, stdout=out)
+    assert out.getvalue().splitlines() == [
+        "payloads: 1 would be deleted",
+        "bodies of writes: 1 would be deleted",
+        "incidents: 0 would be deleted",
+    ]
+    assert with_payload() == {"old"}
+
+
+def test_the_command_prints_what_it_deleted() -> None:
+    rows.event(rows.connection(), "old", days_old=15)
+    out = StringIO()
+    call_command("purge", stdout=out)
+    assert out.getvalue().splitlines()[0] == "payloads: 1 deleted"

@@ -1,0 +1,234 @@
+"""A small world for engine tests: one med spa, a pretend CRM over HTTP, webhooks through the real door."""
+
+import json
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import requests
+from django.test import Client as Browser
+from django.utils import timezone
+
+from integrations.emrs import emr_for
+from integrations.emrs.aestheticspro import sandbox as apro
+from integrations.models import Connection, Contact, EventState, InboundEvent, Lane
+from integrations.practice_file.importing import import_practice
+from integrations.sync import lanes
+from integrations.sync.process import work_lane
+from integrations.sync.profile import profiles
+from tenants.models import Practice
+
+SANDBOX_KEY = "test-key"
+TOKEN = "pit-test"
+STAGES = {"Booked": "T1", "Patient": "T2", "Cancelled / No-Show": "T3"}
+SURGICAL = {
+    "Consult Booked": "S1",
+    "Consult Complete": "S2",
+    "Surgery Scheduled": "S3",
+    "Surgery Complete": "S4",
+    "Cancelled / No-Show": "S5",
+}
+STANDARD = {
+    "Next Visit Date": "DATE",
+    "Next Visit Service": "TEXT",
+    "Last Visit Date": "DATE",
+    "Last Visit Service": "TEXT",
+    "Invoice Paid Amount": "MONETORY",
+    "Patient Lifetime Value": "MONETORY",
+    "Contact Type": "TEXT",
+}
+WORKFLOWS = {"APro Appointments Update": "WF1", "APro Invoice Paid": "WF2", "APro Birthday": "WF3"}
+
+
+def practice_file(**changes: Any) -> dict[str, Any]:
+    """A practice file for the world's practice; ``changes`` replace parts of it."""
+    document: dict[str, Any] = {
+        "format": 1,
+        "practice": {
+            "slug": "bluestone",
+            "name": "Bluestone Med Spa",
+            "kind": "med_spa",
+            "country": "US",
+            "time_zone": "America/New_York",
+            "live": True,
+            "live_reason": "test",
+        },
+        "sub_accounts": [
+            {
+                "key": "main",
+                "default": True,
+                "crm_location_id": "LOC1",
+                "token": TOKEN,
+                "pipeline_logic": "ax_connect",
+                "pipelines": {"non_surgical": {"id": "P2", "stages": dict(STAGES)}},
+                "workflows": {},
+            }
+        ],
+        "locations": [{"external_id": "12", "name": "Downtown", "time_zone": None, "sub_account": "main"}],
+        "connections": [
+            {
+                "key": "apro",
+                "emr": "aestheticspro",
+                "base_url": None,
+                "credentials": {},
+                "switches": {},
+                "workflow_names": {},
+            }
+        ],
+        "categories": [],
+    }
+    return document | changes
+
+
+class World:
+    """The practice ``bluestone`` with sub-account LOC1 in a pretend CRM at ``url``."""
+
+    def __init__(self, url: str, **changes: Any) -> None:
+        self.url = url
+        self.door("POST", "/sub-accounts", self._sub_account("LOC1", TOKEN))
+        self.setup(**changes)
+
+    def _sub_account(self, location_id: str, token: str, **more: Any) -> dict[str, Any]:
+        fields = {
+            field.name: field.data_type.value for field in emr_for("aestheticspro").manifest.fields
+        } | STANDARD
+        return {
+            "id": location_id,
+            "name": "Bluestone",
+            "token": token,
+            "limits": {"max": 100_000, "interval_ms": 10_000, "daily": 1_000_000},
+            "custom_fields": [
+                {"id": f"CF{number:02}", "name": name, "dataType": kind}
+                for number, (name, kind) in enumerate(fields.items())
+            ],
+            "pipelines": [
+                {
+                    "id": "P1",
+                    "name": "Surgical",
+                    "stages": [{"id": pk, "name": name} for name, pk in SURGICAL.items()],
+                },
+                {
+                    "id": "P2",
+                    "name": "Non-Surgical",
+                    "stages": [{"id": pk, "name": name} for name, pk in STAGES.items()],
+                },
+            ],
+            "workflows": [{"id": pk, "name": name} for name, pk in WORKFLOWS.items()],
+        } | more
+
+    # Setting up
+
+    def setup(self, **changes: Any) -> None:
+        """Import the practice file with ``changes``."""
+        import_practice(json.dumps(practice_file(**changes)).encode())
+        self.practice = Practice.objects.across_practices().get(slug="bluestone")
+        self.connection = Connection.objects.for_practice(self.practice).get(key="apro")
+
+    def map_workflows(self) -> None:
+        """Map the three workflows of AestheticsPro."""
+        account = practice_file()["sub_accounts"][0] | {"workflows": WORKFLOWS}
+        self.setup(sub_accounts=[account])
+
+    def door(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the pretend CRM's control door."""
+        headers = {"X-Sandbox-Key": SANDBOX_KEY}
+        answer = requests.request(
+            method, f"{self.url}/_sandbox{path}", json=body, headers=headers, timeout=30
+        )
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def faults(self, *rules: dict[str, Any], **settings: Any) -> None:
+        """Switch faults on (see integrations/sandbox/faults.py); none clears them."""
+        self.door("POST", "/faults", {"rules": list(rules), **settings})
+
+    # What arrives
+
+    def post(self, body: Any, **headers: str) -> Any:
+        """Send one webhook body; the answer."""
+        data = body if isinstance(body, bytes | str) else json.dumps(body)
+        return Browser().post(
+            f"/webhooks/emr/{self.connection.webhook_key}/",
+            data,
+            content_type="application/json",
+            headers=headers,
+        )
+
+    def take(self, *bodies: Any) -> InboundEvent:
+        """Send bodies and work until nothing is due; the last one's event."""
+        for body in bodies:
+            answer = self.post(body)
+            assert answer.status_code in (200, 202), answer.content
+        self.work()
+        return InboundEvent.objects.for_practice(self.practice).get(pk=answer.json()["event"])
+
+    def work(self, *, hurry: bool = False, rounds: int = 100) -> int:
+        """Work on everything due; ``hurry`` does not wait for back-off. Number of events finished."""
+        finished = 0
+        for _ in range(rounds):
+            if hurry:
+                Lane.objects.across_practices().filter(next_at__isnull=False).update(next_at=timezone.now())
+            claimed = lanes.claim(lanes.Picker(), "test", 50)
+            if not claimed:
+                return finished
+            found = profiles({lane.practice_id for lane in claimed})
+            finished += sum(work_lane(lane, found[lane.practice_id], lambda: False) for lane in claimed)
+        return finished
+
+    # What came of it
+
+    def contacts(self) -> list[dict[str, Any]]:
+        """All contacts in the CRM, whole: fields by name, tags, notes, opportunities, enrolments."""
+        listed = self.door("GET", "/contacts?limit=1000")["contacts"]
+        return [self.door("GET", f"/contacts/{row['id']}") for row in listed]
+
+    def contact(self) -> dict[str, Any]:
+        """The only contact."""
+        found = self.contacts()
+        assert len(found) == 1, f"{len(found)} contacts"
+        return found[0]
+
+    def calls(self) -> dict[str, int]:
+        """Requests per route since the last ``forget_calls``, whatever their answer."""
+        routes = self.door("GET", "/requests")["routes"]
+        return {route: sum(counts.values()) for route, counts in routes.items()}
+
+    def forget_calls(self) -> None:
+        self.door("DELETE", "/requests")
+
+    def states(self) -> dict[str, int]:
+        """Events by state."""
+        counts: dict[str, int] = {}
+        for state in InboundEvent.objects.for_practice(self.practice).values_list("state", flat=True):
+            counts[state] = counts.get(state, 0) + 1
+        return counts
+
+    def nothing_waits(self) -> bool:
+        return not InboundEvent.objects.for_practice(self.practice).filter(state=EventState.WAITING).exists()
+
+    def our_contact(self) -> Contact:
+        return Contact.objects.for_practice(self.practice).get()
+
+
+START = datetime.fromisoformat("2026-03-10T15:00:00+00:00")
+
+
+def at(minutes: float) -> datetime:
+    """A moment ``minutes`` after the start of the story."""
+    return START + timedelta(minutes=minutes)
+
+
+def visit(number: int = 1, *, day: int = 12, client: int = 0, service: int = 0) -> apro.Visit:
+    """A visit of the cast's person ``client`` on March ``day`` at 8 pm local time."""
+    starts = datetime.fromisoformat(f"2026-03-{day:02}T20:00:00")
+    return apro.Visit(
+        88000 + number,
+        apro.CLIENTS[client],
+        starts,
+        apro.SERVICES[service : service + 1],
+        apro.Site("12", "Downtown"),
+    )
+
+
+def money(value: str) -> Decimal:
+    return Decimal(value)
