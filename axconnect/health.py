@@ -108,7 +108,9 @@ def read_pulse() -> Pulse:
     now = time.time()
     try:
         with _redis(settings.REDIS_URL).pipeline(transaction=False) as pipe:
-            beat, workers = pipe.get(BEAT_KEY).zrange(WORKERS_KEY, 0, -1, withscores=True).execute()
+            pipe.get(BEAT_KEY)
+            pipe.zrange(WORKERS_KEY, 0, -1, withscores=True)
+            beat, workers = pipe.execute()
     except redis.RedisError as error:
         return Pulse(fault=f"does not answer ({type(error).__name__})")
     ages = tuple(now - float(at) for _, at in workers)

@@ -84,7 +84,8 @@ def _demo_environment(launch: Launch) -> dict[str, str]:
         "ALLOW_PRIVATE_HOSTS": "true",
         "CRM_API_BASE_URL": f"{url}/crm",
         "SANDBOX_URL": url,
-        "SANDBOX_KEY": secrets.token_urlsafe(18),
+        # Hexadecimal: it is given on a command line, where a leading dash would make it an option.
+        "SANDBOX_KEY": secrets.token_hex(16),
     }
 
 

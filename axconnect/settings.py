@@ -61,8 +61,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file: threads with connections of their own lock each other out of a shared in-memory database.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = 600
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# Opening a connection costs as much as storing an event, so they stay open.
+DATABASES["default"]["CONN_MAX_AGE"] = 600
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis and queues --------------------------------------------------------------------------------------
@@ -193,6 +194,8 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 # The sign-in form calls the e-mail address "username".
 AXES_USERNAME_FORM_FIELD = "username"
+AXES_LOCKOUT_TEMPLATE = "locked_out.html"
+AXES_ALLOWED_CORS_ORIGINS = PUBLIC_URL
 AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False
 

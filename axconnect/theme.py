@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 MENU = "integrations.admin.menu"
 
@@ -18,6 +18,11 @@ def environment_label(request: HttpRequest) -> tuple[str, str] | None:
 def environment_prefix(request: HttpRequest) -> str | None:
     """What stands before the title in the browser's tab."""
     return "[Demo]" if settings.DEMO else None
+
+
+def sandbox_address() -> str:
+    """The board of the pretend CRM, which only the demo has."""
+    return reverse("sandbox") if settings.DEMO else ""
 
 
 def _item(title: str, icon: str, link: str, permission: str = "sees", **more: Any) -> dict[str, Any]:
@@ -34,6 +39,13 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _item("Dashboard", "space_dashboard", "index"),
             _item("Find a patient", "person_search", "find-patient"),
+            {
+                "title": "Sandbox CRM",
+                "icon": "view_kanban",
+                "link": lambda request: sandbox_address(),
+                "active": lambda request: request.path.startswith("/sandbox/"),
+                "permission": f"{MENU}.sees_sandbox",
+            },
         ],
     },
     {
@@ -42,9 +54,17 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _item("Events", "bolt", "integrations_inboundevent_changelist", **_badge("parked", "danger")),
             _item(
-                "Identity questions", "diversity_3", "integrations_identityquestion_changelist", **_badge("questions")
+                "Identity questions",
+                "diversity_3",
+                "integrations_identityquestion_changelist",
+                **_badge("questions"),
             ),
-            _item("Incidents", "emergency_home", "integrations_incident_changelist", **_badge("incidents", "danger")),
+            _item(
+                "Incidents",
+                "emergency_home",
+                "integrations_incident_changelist",
+                **_badge("incidents", "danger"),
+            ),
         ],
     },
     {
@@ -61,7 +81,9 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             _item("Practices", "local_hospital", "tenants_practice_changelist"),
-            _item("Connections", "cable", "integrations_connection_changelist", **_badge("refused", "danger")),
+            _item(
+                "Connections", "cable", "integrations_connection_changelist", **_badge("refused", "danger")
+            ),
             _item("Sub-accounts", "hub", "integrations_subaccount_changelist"),
             _item("Locations", "location_on", "tenants_location_changelist", **_badge("unmapped")),
             _item(
@@ -101,6 +123,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "8px",
+    "DASHBOARD_CALLBACK": "integrations.views.dashboard.dashboard_callback",
     "ENVIRONMENT": "axconnect.theme.environment_label",
     "ENVIRONMENT_TITLE_PREFIX": "axconnect.theme.environment_prefix",
     "STYLES": [lambda request: static("axconnect/axconnect.css")],

@@ -44,5 +44,6 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     path("webhooks/", include("integrations.urls")),
     path("queues/", include((queue_pages(), "django_rq"))),
+    path("", include("integrations.urls_staff")),
     path("", admin.site.urls),
 ]

@@ -1,10 +1,10 @@
 """Pages of the staff application beside the admin's own. They come before it: it takes whatever is left."""
 
-from django.conf import settings
 from django.urls import URLPattern, path
 
 from integrations.views import dashboard, sandbox
 
-urlpatterns: list[URLPattern] = [path("dashboard/live/", dashboard.live_page, name="dashboard-live")]
-if settings.DEMO:
-    urlpatterns += sandbox.urlpatterns
+urlpatterns: list[URLPattern] = [
+    path("dashboard/live/", dashboard.live_page, name="dashboard-live"),
+    *sandbox.urlpatterns,
+]

@@ -1,0 +1,25 @@
+"""The staff application's pages, one module per subject. Importing them registers them."""
+
+from integrations.admin import (
+    connections,
+    contacts,
+    events,
+    identity,
+    incidents,
+    ledger,
+    practices,
+    reveals,
+    subaccounts,
+)
+
+__all__ = [
+    "connections",
+    "contacts",
+    "events",
+    "identity",
+    "incidents",
+    "ledger",
+    "practices",
+    "reveals",
+    "subaccounts",
+]

@@ -2,8 +2,18 @@
 
 from dataclasses import dataclass
 
+from django.urls import reverse
+
 from categorization.models import AppointmentType
-from integrations.models import Connection, EventState, HeldFor, IdentityQuestion, InboundEvent, ParkedAs, SubAccount
+from integrations.models import (
+    Connection,
+    EventState,
+    HeldFor,
+    IdentityQuestion,
+    InboundEvent,
+    ParkedAs,
+    SubAccount,
+)
 from integrations.views.links import list_of, page_of
 from tenants.models import Location, Practice
 
@@ -28,7 +38,9 @@ def ways_on(event: InboundEvent) -> list[WayOn]:
 
 def _for_held(event: InboundEvent) -> list[WayOn]:
     if event.held_for == HeldFor.CATEGORY:
-        return [WayOn("Confirm the type", list_of(AppointmentType, practice=event.practice_id, confirmed="no"))]
+        return [
+            WayOn("Confirm the type", list_of(AppointmentType, practice=event.practice_id, confirmed="no"))
+        ]
     if event.held_for == HeldFor.LOCATION:
         return [WayOn("Map the location", list_of(Location, practice=event.practice_id))]
     if event.held_for == HeldFor.IDENTITY:
@@ -39,6 +51,8 @@ def _for_held(event: InboundEvent) -> list[WayOn]:
 def _for_parked(event: InboundEvent) -> list[WayOn]:
     connection = WayOn("Open the connection", page_of(Connection, event.connection_id))
     sub_account = WayOn("Open the sub-account", page_of(SubAccount, event.sub_account_id))
-    if event.parked_as == ParkedAs.MALFORMED:
-        return [connection]
+    if event.parked_as == ParkedAs.MALFORMED and event.connection_id:
+        return [
+            WayOn("Where fields are read", reverse("admin:connection-fields", args=[event.connection_id]))
+        ]
     return [sub_account, connection] if event.parked_as == ParkedAs.CONFIG else []

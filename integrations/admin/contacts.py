@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Max, Prefetch, QuerySet
+from django.db.models import Max, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -15,21 +15,31 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from integrations.admin import labels
-from integrations.admin.crm_links import link_of
 from integrations.admin.filters import ConnectionFilter, EmrFilter, PracticeFilter
 from integrations.admin.keyset import KeysetMixin
 from integrations.emrs import registry
-from integrations.models import Contact, ContactLink, Effect, EffectKind, InboundEvent, LedgerRow, Patient, Visit
+from integrations.models import (
+    Contact,
+    ContactLink,
+    Effect,
+    EffectKind,
+    InboundEvent,
+    LedgerRow,
+    Patient,
+    Visit,
+)
 from integrations.sync.categorize import verdict
 from integrations.sync.people import person_of
 from integrations.sync.profile import PracticeProfile, profiles
 from integrations.templatetags.human import moment, money
+from integrations.views.crm_links import link_of
 from integrations.views.search import find_patient
 from tenants.scoped_admin import PageAdmin
 
 NOTES_SHOWN = 50
 VISITS_SHOWN = 100
 EVENTS_SHOWN = 10
+LINKS = Prefetch("links", ContactLink.objects.across_practices().order_by("pk"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,10 @@ def _shown_visit(row: Visit, profile: PracticeProfile) -> ShownVisit:
 def shown_notes(effects: QuerySet[Effect]) -> list[ShownNote]:
     """The notes written about somebody, newest first."""
     newest = effects.filter(kind=EffectKind.NOTE).order_by("-pk")[:NOTES_SHOWN]
-    return [ShownNote(row, str((row.body or {}).get("text", "")), row.confirmed_at or row.planned_at) for row in newest]
+    return [
+        ShownNote(row, str((row.body or {}).get("text", "")), row.confirmed_at or row.planned_at)
+        for row in newest
+    ]
 
 
 @admin.register(Contact)
@@ -105,7 +118,7 @@ class ContactAdmin(KeysetMixin, PageAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
         rows: QuerySet[Contact] = super().get_queryset(request)
-        return rows.annotate(number_of_patients=Count("links"))
+        return rows.prefetch_related(LINKS)
 
     @display(description="Contact")
     def number(self, contact: Contact) -> str:
@@ -120,8 +133,8 @@ class ContactAdmin(KeysetMixin, PageAdmin):
         return money(contact.lifetime_value, contact.sub_account.practice)
 
     @display(description="Patients")
-    def patients(self, contact: Any) -> int:
-        return int(contact.number_of_patients)
+    def patients(self, contact: Contact) -> int:
+        return len(contact.links.all())
 
     @display(description="In the CRM", label={"Deleted or merged": "warning", "There": "success"})
     def gone(self, contact: Contact) -> str:
@@ -130,7 +143,9 @@ class ContactAdmin(KeysetMixin, PageAdmin):
     def page_context(self, request: HttpRequest, row: Contact) -> dict[str, Any]:
         practice = row.sub_account.practice
         profile = profiles([practice.pk])[practice.pk]
-        patients = Patient.objects.for_practice(practice).filter(links__contact=row).select_related("connection")
+        patients = (
+            Patient.objects.for_practice(practice).filter(links__contact=row).select_related("connection")
+        )
         visits = Visit.objects.for_practice(practice).filter(
             patient__links__contact=row, sub_account_id=row.sub_account_id
         )
@@ -169,13 +184,14 @@ class PatientAdmin(KeysetMixin, PageAdmin):
     empty_next = "A patient appears with the first event about them."
 
     def get_urls(self) -> list[URLPattern]:
-        return [path("find/", self.admin_site.admin_view(find_patient), name="find-patient"), *super().get_urls()]
+        return [
+            path("find/", self.admin_site.admin_view(find_patient), name="find-patient"),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Patient]:
         rows: QuerySet[Patient] = super().get_queryset(request)
-        return rows.select_related("practice", "connection__practice").prefetch_related(
-            Prefetch("links", ContactLink.objects.across_practices().order_by("pk"))
-        )
+        return rows.select_related("practice", "connection__practice").prefetch_related(LINKS)
 
     @display(description="Patient")
     def number(self, patient: Patient) -> str:

@@ -19,7 +19,13 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from integrations.admin import labels
 from integrations.admin.advice import ways_on
-from integrations.admin.filters import ConnectionFilter, EmrFilter, EventKindFilter, PracticeFilter, choice_filter
+from integrations.admin.filters import (
+    ConnectionFilter,
+    EmrFilter,
+    EventKindFilter,
+    PracticeFilter,
+    choice_filter,
+)
 from integrations.admin.keyset import KeysetMixin
 from integrations.admin.story import Write, steps_of, writes_of
 from integrations.emrs import registry
@@ -90,7 +96,9 @@ class EventAdmin(KeysetMixin, PageAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundEvent]:
         """The encrypted body stays in the database until somebody reveals it."""
         rows: QuerySet[InboundEvent] = super().get_queryset(request)
-        return rows.defer("payload").select_related("practice", "connection__practice", "sub_account__practice")
+        return rows.defer("payload").select_related(
+            "practice", "connection__practice", "sub_account__practice"
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -143,9 +151,10 @@ class EventAdmin(KeysetMixin, PageAdmin):
 
     @display(description="Why")
     def short_reason(self, event: InboundEvent) -> str | SafeString:
-        if len(event.reason) <= REASON_LENGTH:
-            return event.reason or "–"
-        return format_html('<span title="{}">{}…</span>', event.reason, event.reason[:REASON_LENGTH].rstrip())
+        reason = event.reason[:1].upper() + event.reason[1:]
+        if len(reason) <= REASON_LENGTH:
+            return reason or "–"
+        return format_html('<span title="{}">{}…</span>', reason, reason[:REASON_LENGTH].rstrip())
 
     # --- one event ---------------------------------------------------------------------------------------
 
@@ -184,7 +193,11 @@ class EventAdmin(KeysetMixin, PageAdmin):
         shown: dict[str, Any] = {}
         if request.method == "POST" and form.is_valid():
             PayloadReveal.objects.create(event=row, user=request.user, reason=form.cleaned_data["reason"])  # type: ignore[misc]
-            shown = {"payload": pretty(row.payload), "writes": self._writes(row, reveal=True), "is_shown": True}
+            shown = {
+                "payload": pretty(row.payload),
+                "writes": self._writes(row, reveal=True),
+                "is_shown": True,
+            }
         context = {
             **self.admin_site.each_context(request),
             "title": "Payload",
@@ -235,4 +248,3 @@ def pretty(payload: str) -> str:
         return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
     except ValueError:
         return payload
-

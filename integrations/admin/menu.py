@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -29,6 +30,10 @@ MOST = 99
 def sees(request: HttpRequest) -> bool:
     """Whether the person may read anything here."""
     return request.user.is_staff and may(request.user, Right.SEE)
+
+
+def sees_sandbox(request: HttpRequest) -> bool:
+    return settings.DEMO and sees(request)
 
 
 def manages_people(request: HttpRequest) -> bool:
@@ -62,11 +67,26 @@ unsure_payments = _badge(LedgerRow, lambda rows: rows.filter(state=LedgerState.N
 # Pages that the search box (Ctrl+K) finds beside practices and their set-up.
 PAGES = [
     ("Find a patient", "find-patient", "person_search", "search name phone e-mail contact who"),
-    ("Parked events", "integrations_inboundevent_changelist?state=parked", "bolt", "failed error retry replay"),
+    (
+        "Parked events",
+        "integrations_inboundevent_changelist?state=parked",
+        "bolt",
+        "failed error retry replay",
+    ),
     ("Held events", "integrations_inboundevent_changelist?state=held", "pause_circle", "waiting category"),
     ("Open incidents", "integrations_incident_changelist", "emergency_home", "outage down problem"),
-    ("Types to confirm", "categorization_appointmenttype_changelist?confirmed=no", "category", "uncategorized"),
-    ("Identity questions", "integrations_identityquestion_changelist", "diversity_3", "duplicate same person link"),
+    (
+        "Types to confirm",
+        "categorization_appointmenttype_changelist?confirmed=no",
+        "category",
+        "uncategorized",
+    ),
+    (
+        "Identity questions",
+        "integrations_identityquestion_changelist",
+        "diversity_3",
+        "duplicate same person link",
+    ),
 ]
 
 

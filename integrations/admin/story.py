@@ -84,12 +84,18 @@ def steps_of(story: Iterable[Any]) -> list[Step]:
     """The sentences that the engine stored, in order."""
     found = [step for step in story if isinstance(step, Mapping) and step.get("text")]
     return [
-        Step(STEP_ICONS.get(str(step.get("step")), "arrow_right_alt"), str(step.get("step", "")), str(step["text"]))
+        Step(
+            STEP_ICONS.get(str(step.get("step")), "arrow_right_alt"),
+            str(step.get("step", "")),
+            str(step["text"]),
+        )
         for step in found
     ]
 
 
-def writes_of(effects: Iterable[Effect], payments: Iterable[LedgerRow], *, reveal: bool = False) -> list[Write]:
+def writes_of(
+    effects: Iterable[Effect], payments: Iterable[LedgerRow], *, reveal: bool = False
+) -> list[Write]:
     """The effects in the order in which they are delivered; values of a patient only with ``reveal``."""
     payment = next(iter(payments), None)
     return [_write(effect, payment, reveal) for effect in effects]
@@ -108,7 +114,11 @@ def _write(effect: Effect, payment: LedgerRow | None, reveal: bool) -> Write:
         fields=tuple(label for label, _ in values),
         values=values if reveal else (),
         text=str(body.get("text", "")) if reveal else "",
-        answer=tuple((str(name), str(value)) for name, value in (effect.answer or {}).items() if value not in ("", None)),
+        answer=tuple(
+            (str(name), str(value))
+            for name, value in (effect.answer or {}).items()
+            if value not in ("", None)
+        ),
         attempts=tuple(_attempt(found) for found in effect.attempts or ()),
         confirmed_at=effect.confirmed_at,
         payment=payment if has_money else None,

@@ -22,7 +22,8 @@ class Changes:
         differing = {name: value for name, value in values.items() if getattr(row, name) != value}
         if not is_new and not differing:
             return set()
-        words = [_said(name, getattr(row, name), value) for name, value in differing.items()]
+        told = {name: value for name, value in differing.items() if not name.endswith("_at")}
+        words = [_said(name, getattr(row, name), value) for name, value in told.items()]
         for name, value in values.items():
             setattr(row, name, value)
         row._change_reason = _REASON  # type: ignore[attr-defined]

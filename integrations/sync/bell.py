@@ -6,10 +6,12 @@ before the worker looks for work, so a ring during a drain is never lost.
 
 import logging
 import time
+from functools import lru_cache
 from typing import Any
 
 import django_rq
 import redis
+from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ def ring(queue: str = EVENTS, *, waiting_jobs: int = 2) -> bool:
     if time.monotonic() < _silent_until:
         return False
     try:
-        rq_queue = django_rq.get_queue(queue)
+        rq_queue = rq_queue_named(queue)
         pipe = rq_queue.connection.pipeline(transaction=False)
         pipe.set(_MARK.format(queue), 1, nx=True, ex=MARK_SECONDS)
         pipe.llen(rq_queue.key)
@@ -45,6 +47,16 @@ def ring(queue: str = EVENTS, *, waiting_jobs: int = 2) -> bool:
     return True
 
 
+def rq_queue_named(queue: str) -> Any:
+    """The RQ queue, over a connection that stays open: making one costs more than ringing."""
+    return _queue(queue, settings.RQ_QUEUES[queue]["URL"])
+
+
+@lru_cache(maxsize=8)
+def _queue(queue: str, _url: str) -> Any:
+    return django_rq.get_queue(queue)
+
+
 _JOBS = {EVENTS: "drain", POLLS: "poll_due", UPKEEP: "upkeep"}
 
 
@@ -56,6 +68,6 @@ def enqueue(rq_queue: Any, function: str, *ids: int) -> None:
 def answer(queue: str = EVENTS) -> None:
     """Take the mark off: whoever rings from now on is heard anew. Call before looking for work."""
     try:
-        django_rq.get_connection(queue).delete(_MARK.format(queue))
+        rq_queue_named(queue).connection.delete(_MARK.format(queue))
     except (redis.RedisError, OSError):
         return

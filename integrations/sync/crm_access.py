@@ -3,10 +3,9 @@
 from functools import lru_cache
 from typing import Protocol
 
-import redis
 from django.conf import settings
 
-from integrations.crm.budget import Budget
+from integrations.crm.budget import Budget, redis_for_budget
 from integrations.crm.budget import Priority as BudgetPriority
 from integrations.crm.client import CrmClient
 from integrations.models import Priority
@@ -31,8 +30,7 @@ class HasToken(Protocol):
 
 @lru_cache(maxsize=4)
 def _budget(redis_url: str, processes: int) -> Budget:
-    connection = redis.Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=2)
-    return Budget(connection, processes=processes)
+    return Budget(redis_for_budget(redis_url), processes=processes)
 
 
 def client_for(sub_account: HasToken, priority: Priority | int = Priority.LIVE) -> CrmClient:

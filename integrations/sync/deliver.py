@@ -40,7 +40,7 @@ from integrations.models import (
 )
 from integrations.models.subaccounts import PipelineKind
 from integrations.signals import raise_config_version
-from integrations.sync import identity, lanes, stored
+from integrations.sync import hot, identity, lanes, stored
 from integrations.sync.crm_access import client_for
 from integrations.sync.crm_mirror import refresh_fields
 from integrations.sync.decide import OPEN, PATIENT, WON
@@ -80,18 +80,22 @@ class Delivery:
     def run(self, effects: Sequence[Effect]) -> None:
         """Send what is not done yet, in order. Raises the contract's errors, HeldForIdentity, InDoubt, LeaseLost."""
         todo = [effect for effect in effects if effect.state in _UNFINISHED]
-        for effect in todo:
-            crashed = effect.state == EffectState.SENDING
-            if crashed and effect.kind == EffectKind.ENROL:
+        crashed = {effect.pk for effect in todo if effect.state == EffectState.SENDING}
+        for position, effect in enumerate(todo):
+            in_doubt = effect.pk in crashed
+            if in_doubt and effect.kind == EffectKind.ENROL:
                 self._leave_in_doubt(effect)
                 continue
-            if crashed:
+            if in_doubt:
                 self._wait_out_doubt(effect)
-            else:
+            elif effect.state == EffectState.PLANNED:
                 self._mark_sending(effect)
-            self._send(effect, in_doubt=crashed)
+            following = todo[position + 1] if position + 1 < len(todo) else None
+            self._send(
+                effect, None if following and following.pk in crashed else following, in_doubt=in_doubt
+            )
 
-    def _send(self, effect: Effect, *, in_doubt: bool) -> None:
+    def _send(self, effect: Effect, following: Effect | None, *, in_doubt: bool) -> None:
         started = time.monotonic()
         try:
             answer = _SENDERS[effect.kind](self, effect, in_doubt)
@@ -104,14 +108,10 @@ class Delivery:
             state = EffectState.SENDING if _may_have_happened(error) else EffectState.PLANNED
             _update(effect, state=state, attempts=effect.attempts, reason=str(error)[:500])
             raise
-        self._confirm(effect, started, answer)
+        self._confirm(effect, following, started, answer)
 
     def _mark_sending(self, effect: Effect) -> None:
-        effect.state, effect.sent_at = EffectState.SENDING, timezone.now()
-        held = Effect.objects.across_practices().filter(
-            pk=effect.pk, event__lane__lease_owner=self.work.lane.owner
-        )
-        if not held.update(state=effect.state, sent_at=effect.sent_at):
+        if not hot.mark_sending(effect, self.work.lane.id, self.work.lane.owner, timezone.now()):
             raise lanes.LeaseLost
 
     def _wait_out_doubt(self, effect: Effect) -> None:
@@ -124,10 +124,14 @@ class Delivery:
         """Whether the write may have made something whose id we do not have."""
         if effect.kind == EffectKind.CONTACT:
             return self.contact is None
-        rows = Opportunity.objects.across_practices().filter(
-            contact=self.contact, pipeline=effect.body.get("pipeline")
-        )
-        return effect.kind == EffectKind.OPPORTUNITY and not rows.exists()
+        return effect.kind == EffectKind.OPPORTUNITY and effect.body["pipeline"] not in self._opportunities()
+
+    def _opportunities(self) -> dict[PipelineKind, Opportunity]:
+        """The contact's opportunities by pipeline, read once."""
+        if self.work.opportunities is None:
+            rows = Opportunity.objects.across_practices().filter(contact=self.contact) if self.contact else ()
+            self.work.opportunities = {PipelineKind(row.pipeline): row for row in rows}
+        return self.work.opportunities
 
     def _note_attempt(self, effect: Effect, started: float, error: Exception | None) -> None:
         attempt: dict[str, Any] = {
@@ -139,21 +143,24 @@ class Delivery:
             attempt["error"] = f"{error} {getattr(error, 'vendor_words', '')}".strip()[:400]
         effect.attempts = [*effect.attempts[-19:], attempt]
 
-    def _confirm(self, effect: Effect, started: float, answer: dict[str, Any]) -> None:
+    def _confirm(
+        self, effect: Effect, following: Effect | None, started: float, answer: dict[str, Any]
+    ) -> None:
+        """Write down what was answered and, in the same statement, that the next effect is about to be sent."""
         self._note_attempt(effect, started, None)
         skipped = answer.pop("skipped", "")
-        state = EffectState.SKIPPED if skipped else EffectState.DONE
-        state = EffectState.IN_DOUBT if answer.pop("unsure", False) else state
-        reason = skipped or answer.pop("reason", "")
-        _update(
-            effect,
-            state=state,
-            answer=answer,
-            attempts=effect.attempts,
-            reason=reason[:500],
-            confirmed_at=timezone.now(),
-            contact=self.contact,
-        )
+        effect.state = EffectState.SKIPPED if skipped else EffectState.DONE
+        if answer.pop("unsure", False):
+            effect.state = EffectState.IN_DOUBT
+        effect.reason = (skipped or answer.pop("reason", ""))[:500]
+        effect.answer, effect.confirmed_at, effect.contact = answer, timezone.now(), self.contact
+        lane = self.work.lane
+        if following is None:
+            hot.confirm(effect)
+        elif not hot.confirm_and_mark(effect, following, lane.id, lane.owner, timezone.now()):
+            # It happened all the same; the worker that has the lane now must not repeat it.
+            hot.confirm(effect)
+            raise lanes.LeaseLost
 
     def _leave_in_doubt(self, effect: Effect) -> None:
         words = "It is not certain that the enrolment happened. It is not repeated: the patient could be written to twice."
@@ -198,6 +205,7 @@ class Delivery:
 
     def _use(self, contact: Contact) -> None:
         self.contact = self.work.event.contact = contact
+        self.work.opportunities = None
         InboundEvent.objects.across_practices().filter(pk=self.work.event.pk).update(contact=contact)
 
     def _read_contact(self, effect: Effect) -> Json:
@@ -239,9 +247,9 @@ class Delivery:
     def _refresh_fields(self, *, force: bool = False) -> None:
         """Read the field list once more; at most every half minute per sub-account unless forced."""
         row = SubAccount.objects.for_practice(self.work.profile.id).get(pk=self.account.id)
-        if not force and row.fields_fetched_at and timezone.now() - row.fields_fetched_at < FIELDS_FRESH:
-            return
-        refresh_fields(row, self.client)
+        if force or not row.fields_fetched_at or timezone.now() - row.fields_fetched_at > FIELDS_FRESH:
+            refresh_fields(row, self.client)
+        # Another lane may just have read it: the newest snapshot counts in any case.
         self.account = profiles([self.work.profile.id])[self.work.profile.id].sub_accounts[self.account.id]
 
     def _put_contact(self, effect: Effect, values: dict[str, Any]) -> Json:
@@ -502,12 +510,12 @@ class Delivery:
         body = effect.body
         kind = PipelineKind(body["pipeline"])
         contact = self._the_contact()
-        row = Opportunity.objects.across_practices().filter(contact=contact, pipeline=kind).first()
+        row = self._opportunities().get(kind)
         if row is not None:
             try:
                 return self._put_opportunity(row, body)
             except NotFoundError:
-                row.delete()
+                self._opportunities().pop(kind).delete()
         return self._find_or_create(contact, kind, body)
 
     def _find_or_create(self, contact: Contact, kind: PipelineKind, body: dict[str, Any]) -> dict[str, Any]:
@@ -553,16 +561,17 @@ class Delivery:
 
     def _put_opportunity(self, row: Opportunity, body: dict[str, Any]) -> dict[str, Any]:
         pipeline_id, stage_id = self._stage(PipelineKind(row.pipeline), body["stage"] or body["stage_if_new"])
-        values: dict[str, Any] = self._value(row.contact, body)
+        contact = self._the_contact()
+        values: dict[str, Any] = self._value(contact, body)
         if body["stage"]:
             values |= {"pipelineId": pipeline_id, "pipelineStageId": stage_id}
-        status = WON if self._is_patient(row.contact, body) else body["status_of_lead"]
+        status = WON if self._is_patient(contact, body) else body["status_of_lead"]
         if status:
             values["status"] = status
         if not values:
             return {"skipped": "Stage, status and value stay as they are."}
         echo = self.client.update_opportunity(row.crm_id, values)
-        self._keep(row.contact, PipelineKind(row.pipeline), echo or {"id": row.crm_id} | values, body)
+        self._keep(contact, PipelineKind(row.pipeline), echo or {"id": row.crm_id} | values, body)
         return {"opportunity": row.crm_id, "stage": body["stage"] or "", "status": status or ""}
 
     def _value(self, contact: Contact, body: dict[str, Any]) -> dict[str, Any]:
@@ -576,7 +585,7 @@ class Delivery:
             return True
         if contact.contact_type:
             return False
-        return Opportunity.objects.across_practices().filter(contact=contact, status=WON).exists()
+        return any(row.status == WON for row in self._opportunities().values())
 
     def _stage(self, kind: PipelineKind, name: str) -> tuple[str, str]:
         pipeline = self.account.pipelines.get(kind)
@@ -599,9 +608,16 @@ class Delivery:
             defaults["status"] = found["status"]
         if value is not None:
             defaults["monetary_value"] = Decimal(str(value)).quantize(Decimal("0.01"))
-        row, _ = Opportunity.objects.across_practices().update_or_create(
-            contact=contact, pipeline=kind, defaults=defaults
-        )
+        row = self._opportunities().get(kind)
+        if row is None:
+            rows = Opportunity.objects.across_practices()
+            row, _ = rows.update_or_create(contact=contact, pipeline=kind, defaults=defaults)
+            self._opportunities()[kind] = row
+        elif any(getattr(row, name) != value for name, value in defaults.items()):
+            for name, value in defaults.items():
+                setattr(row, name, value)
+            changes = defaults | {"updated_at": timezone.now()}
+            Opportunity.objects.across_practices().filter(pk=row.pk).update(**changes)
         return row
 
 

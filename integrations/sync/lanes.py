@@ -7,13 +7,14 @@ died lets it run out, or its supervisor gives it back at once (``release_dead``)
 import random
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 from django.utils import timezone
 
 from integrations.models import Contact, EventState, InboundEvent, Lane
+from integrations.sync import hot
 
 LEASE = timedelta(seconds=60)
 HEARTBEAT_SECONDS = 15.0
@@ -36,6 +37,7 @@ class Claimed:
     arrivals: int
     attempts: int
     priority: int
+    contacts: set[int] = field(default_factory=set)  # whose leases the lane holds
 
 
 def due(now: datetime) -> Q:
@@ -97,8 +99,11 @@ def keep_alive(lanes: Iterable[Claimed]) -> None:
     owners = {lane.owner for lane in lanes}
     ids = [lane.id for lane in lanes]
     Lane.objects.across_practices().filter(pk__in=ids, lease_owner__in=owners).update(lease_until=until)
+    contacts = [pk for lane in lanes for pk in lane.contacts]
     tokens = [f"lane:{pk}" for pk in ids]
-    Contact.objects.across_practices().filter(lease_owner__in=tokens).update(lease_until=until)
+    Contact.objects.across_practices().filter(pk__in=contacts, lease_owner__in=tokens).update(
+        lease_until=until
+    )
 
 
 def still_held(lane: Claimed) -> Q:
@@ -108,13 +113,11 @@ def still_held(lane: Claimed) -> Q:
 
 def release(lane: Claimed) -> bool:
     """Give a lane back whose events were all worked on. False when more arrived meanwhile: it stays due."""
-    mine = Lane.objects.across_practices().filter(pk=lane.id, lease_owner=lane.owner)
-    emptied = mine.filter(arrivals=lane.arrivals).update(
-        lease_owner="", lease_until=None, next_at=None, attempts=0, waits_because=""
-    )
-    if emptied:
+    if hot.release_lane(lane.id, lane.owner, lane.arrivals):
         return True
-    mine.update(lease_owner="", lease_until=None, next_at=timezone.now(), attempts=0, waits_because="")
+    Lane.objects.across_practices().filter(pk=lane.id, lease_owner=lane.owner).update(
+        lease_owner="", lease_until=None, next_at=timezone.now(), attempts=0, waits_because=""
+    )
     return False
 
 

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from integrations.contract.errors import MalformedPayload
@@ -41,7 +40,9 @@ from integrations.models import (
     Priority,
     Visit,
 )
-from integrations.sync import identity, lanes, stored, visits as visit_rules
+from integrations.models.subaccounts import PipelineKind
+from integrations.sync import hot, identity, lanes, stored
+from integrations.sync import visits as visit_rules
 from integrations.sync.categorize import verdict
 from integrations.sync.decide import Plan, Settings, Verdict, decide, is_only_recorded
 from integrations.sync.people import remember_person
@@ -69,6 +70,7 @@ class Work:
     lane: lanes.Claimed
     profile: PracticeProfile
     connection: ConnectionProfile
+    opportunities: dict[PipelineKind, Opportunity] | None = None
 
     @property
     def contact_token(self) -> str:
@@ -119,9 +121,7 @@ def plan(work: Work, records: Sequence[Record]) -> list[Effect]:
             effect for position, row in enumerate(found) for effect in _record_and_decide(work, row, position)
         ]
         work.event.planned_at = timezone.now()
-        work.event.save(
-            update_fields=["planned_at", "patient", "contact", "sub_account", "story", "held_for", "held_key"]
-        )
+        hot.plan_event(work.event)
     return effects
 
 
@@ -190,7 +190,7 @@ def _record_and_decide(work: Work, found: _Found, position: int) -> list[Effect]
         lease_contact(who.contact, work)
     _remember(work, found)
     event.patient, event.contact, event.sub_account_id = who.patient, who.contact, account.id
-    rows = stored.visits_of(who.contact, who.patient, account.id)
+    rows = _visits(work, record, who, account)
     settings = _settings(work, account)
     change = _apply(work, record, who.patient, account, rows, settings)
     if isinstance(record, PaymentRecord) and not _enter_in_ledger(work, record, who, account):
@@ -202,7 +202,7 @@ def _record_and_decide(work: Work, found: _Found, position: int) -> list[Effect]
         change,
         _category(work, record),
         stored.known_visits(rows, profile),
-        stored.contact_state(who.contact, _opportunities(who.contact)),
+        stored.contact_state(who.contact, _opportunities(work, who.contact)),
         settings,
         _label(connection, event.kind),
     )
@@ -250,11 +250,9 @@ def lease_contact(contact: Contact, work: Work) -> None:
     Raises ContactBusy while another lane has it. What we know of the contact is read again under the lease.
     """
     now = timezone.now()
-    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now) | Q(lease_owner=work.contact_token)
-    rows = Contact.objects.across_practices().filter(free, pk=contact.pk)
-    if not rows.update(lease_owner=work.contact_token, lease_until=now + lanes.LEASE):
+    if not hot.lease_contact(contact, work.contact_token, now, now + lanes.LEASE):
         raise ContactBusy
-    contact.refresh_from_db(fields=["contact_type", "lifetime_value", "birthday_enrolled_for"])
+    work.lane.contacts.add(contact.pk)
 
 
 def _settings(work: Work, account: SubAccountProfile) -> Settings:
@@ -302,11 +300,7 @@ def _apply(
         None,
     )
     if row is None:
-        row = Visit.objects.for_practice(work.profile.id).filter(
-            connection_id=work.connection.id, external_id=external_id
-        ).first() or Visit(
-            practice_id=work.profile.id, connection_id=work.connection.id, external_id=external_id
-        )
+        row = Visit(practice_id=work.profile.id, connection_id=work.connection.id, external_id=external_id)
         rows.append(row)
     row.patient, row.sub_account_id = patient, account.id
     version = record.version or work.event.received_at
@@ -331,8 +325,17 @@ def _changed(
     )
 
 
-def _opportunities(contact: Contact | None) -> list[Opportunity]:
-    return list(Opportunity.objects.across_practices().filter(contact=contact)) if contact else []
+def _visits(work: Work, record: Record, who: identity.Who, account: SubAccountProfile) -> list[Visit]:
+    """The contact's visits, and the record's own even where it was another patient's before."""
+    if not isinstance(record, AppointmentRecord | PaymentRecord):
+        return []
+    return stored.visits_of(who.contact, who.patient, account.id, work.connection.id, stored.visit_id(record))
+
+
+def _opportunities(work: Work, contact: Contact | None) -> list[Opportunity]:
+    rows = list(Opportunity.objects.across_practices().filter(contact=contact)) if contact else []
+    work.opportunities = {PipelineKind(row.pipeline): row for row in rows}
+    return rows
 
 
 def _enter_in_ledger(

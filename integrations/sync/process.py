@@ -21,7 +21,6 @@ from integrations.contract.errors import (
 from integrations.contract.records import Person, Record
 from integrations.models import (
     Connection,
-    Contact,
     Effect,
     EventState,
     HeldFor,
@@ -29,7 +28,7 @@ from integrations.models import (
     ParkedAs,
     SubAccount,
 )
-from integrations.sync import circuit, lanes
+from integrations.sync import circuit, hot, lanes
 from integrations.sync.deliver import Delivery, HeldForIdentity, InDoubt
 from integrations.sync.lanes import Claimed, LeaseLost
 from integrations.sync.people import person_of
@@ -66,8 +65,7 @@ def work_lane(lane: Claimed, profile: PracticeProfile, is_stopping: Callable[[],
     except LeaseLost:
         logger.warning("lane %s went to another worker", lane.id)
     finally:
-        rows = Contact.objects.across_practices().filter(lease_owner=f"lane:{lane.id}")
-        rows.update(lease_owner="", lease_until=None)
+        hot.release_contacts(sorted(lane.contacts), f"lane:{lane.id}")
     return finished
 
 
@@ -75,7 +73,7 @@ def _waiting(lane: Claimed) -> list[InboundEvent]:
     rows = InboundEvent.objects.for_practice(lane.practice_id).filter(
         lane_id=lane.id, state=EventState.WAITING
     )
-    found = list(rows.select_related("contact", "patient").order_by("id")[:EVENTS_PER_CLAIM])
+    found = list(rows.order_by("id")[:EVENTS_PER_CLAIM])
     if len(found) == EVENTS_PER_CLAIM:
         lane.arrivals = -1  # more may wait: the lane stays due
     return found
@@ -238,9 +236,7 @@ def _close(
 ) -> None:
     event.state, event.reason, event.parked_as = state, reason[:500], parked_as
     event.held_for, event.held_key, event.finished_at = held_for, held_key, timezone.now()
-    event.save(
-        update_fields=[*_STORY_FIELDS, "state", "reason", "parked_as", "held_for", "held_key", "finished_at"]
-    )
+    hot.finish_event(event)
 
 
 _STORY_FIELDS = ("story", "patient", "contact", "sub_account", "attempts")

@@ -6,7 +6,7 @@ that is written meanwhile is lost. Stopped half-way, it goes on where tokens are
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.apps import apps
@@ -125,7 +125,8 @@ def _renew_search(patients: list[Patient], countries: dict[int, str]) -> int:
     stale: list[int] = []
     fresh: list[SearchKey] = []
     for patient in patients:
-        terms = search_terms(patient.demographics or {}, patient.external_id, countries[patient.practice_id])
+        demographics = cast("dict[str, Any]", patient.demographics or {})
+        terms = search_terms(demographics, patient.external_id, countries[patient.practice_id])
         wanted = digests_for(terms)
         stale += [pk for key, pk in have[patient.pk].items() if key not in wanted]
         fresh += [

@@ -39,4 +39,4 @@ def spark(hours: Sequence[Any], figure: str) -> SafeString:
     most = max((value for value in values if value), default=1)
     heights = [0 if value is None else round(value * 100 / most) for value in values]
     bars = format_html_join("", '<i style="height: {}%"></i>', ((height,) for height in heights))
-    return format_html('<span class="ax-spark" aria-hidden="true">{}</span>', bars)
+    return format_html('<span class="axd-spark" aria-hidden="true">{}</span>', bars)

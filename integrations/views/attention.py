@@ -27,6 +27,7 @@ from integrations.models import (
     ParkedAs,
     SubAccount,
 )
+from integrations.models.narrowing import open_effects, open_events
 from integrations.views.links import list_of, page_of
 from tenants.models import Location, Practice, PracticeKind
 from tenants.roles import Right
@@ -153,7 +154,7 @@ def _incident(practice: Practice | None, row: Row) -> Item:
 def _parked(scope: Scope) -> Group:
     """Parked events by practice and reason: one row for a hundred events that one setting stops."""
     rows = list(
-        scope.rows(InboundEvent)
+        open_events(scope.rows(InboundEvent))
         .filter(state=EventState.PARKED)
         .order_by()
         .values("practice_id", "parked_as", "reason")
@@ -177,8 +178,7 @@ def _parked_item(practice: Practice | None, row: Row) -> Item:
 def _uncertain(scope: Scope) -> Group:
     """Writes that may or may not have happened, whose event is not listed as parked for it anyway."""
     effects = (
-        scope.rows(Effect)
-        .filter(state__in=[EffectState.IN_DOUBT, EffectState.FAILED])
+        open_effects(scope.rows(Effect))
         .exclude(event__state__in=[EventState.WAITING, EventState.PARKED])
         .order_by("-id")
         .values("practice_id", "kind", "state", "reason", "event_id", at=F("planned_at"))
@@ -233,7 +233,7 @@ def _identity(practice: Practice | None, row: Row) -> Item:
 def _held(scope: Scope) -> list[Row]:
     """Held events by practice and what they wait for. Those that wait for an identity stand under it."""
     return list(
-        scope.rows(InboundEvent)
+        open_events(scope.rows(InboundEvent))
         .filter(state=EventState.HELD)
         .exclude(held_for=HeldFor.IDENTITY)
         .order_by()
@@ -280,7 +280,7 @@ def _type_item(practice: Practice | None, row: Row) -> Item:
     title = " / ".join(part for part in (row["name"], row.get("purpose")) if part) or "A type without a name"
     words = "No event waits for it yet."
     if count := row.get("count", 0):
-        words = f"{_events(count)} with the pipeline step until a category is confirmed."
+        words = f"{_events(count)} for a category; the pipeline step is held until then."
     every = list_of(AppointmentType, practice=row["practice_id"])
     link = page_of(AppointmentType, row.get("pk")) or every
     return Item(f"“{title}”", practice, words, row["at"], link, "Confirm")

@@ -150,7 +150,7 @@ def _count(user: Any, zone: ZoneInfo, now: datetime) -> Traffic:
         events.filter(received_at__gte=first)
         .annotate(hour=Hour("received_at"), took=took)
         .values_list("hour", "state")
-        .annotate(Count("pk"), Count("pk", filter=is_prompt))
+        .annotate(count=Count("pk"), prompt=Count("pk", filter=is_prompt))
     )
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     is_today = Q(received_at__gte=midnight)

@@ -11,7 +11,7 @@ from tenants.models import Practice
 from tenants.roles import Right
 from tenants.scoped_admin import rows_with
 
-SHOWN = 8
+SHOWN = 6
 # Not every event writes a note, so some more than are shown are looked at.
 LOOKED_AT = 60
 
@@ -22,7 +22,7 @@ class LatestNote:
 
     practice: Practice | None
     event: str
-    outcome: str
+    why: str
     reference: str
     at: datetime | None
     link: str
@@ -31,15 +31,13 @@ class LatestNote:
 def latest_notes(user: Any, practices: dict[int, Practice]) -> list[LatestNote]:
     """The newest notes in ``practices`` (by id), which ``user`` may see."""
     finished = rows_with(user, InboundEvent, Right.SEE).filter(state__in=[EventState.DONE, EventState.HELD])
-    newest = finished.order_by("-id").values("pk", "practice_id", "connection__emr", "kind", "outcome")[
-        :LOOKED_AT
-    ]
+    newest = finished.order_by("-id").values("pk", "practice_id", "connection__emr", "kind")[:LOOKED_AT]
     events = {row["pk"]: row for row in newest}
     notes = (
         Effect.objects.across_practices()
         .filter(event_id__in=events, kind=EffectKind.NOTE, state=EffectState.DONE)
         .order_by("-id")
-        .values("event_id", "reference", "confirmed_at")[:SHOWN]
+        .values("event_id", "event__story", "reference", "confirmed_at")[:SHOWN]
     )
     return [_note(events[note["event_id"]], note, practices) for note in notes]
 
@@ -48,11 +46,17 @@ def _note(event: dict[str, Any], note: dict[str, Any], practices: dict[int, Prac
     return LatestNote(
         practice=practices.get(event["practice_id"]),
         event=kind_words(event["connection__emr"] or "", event["kind"]),
-        outcome=event["outcome"].replace("_", " "),
+        why=_why(note["event__story"]),
         reference=note["reference"],
         at=note["confirmed_at"],
         link=page_of(InboundEvent, event["pk"]),
     )
+
+
+def _why(story: list[dict[str, str]]) -> str:
+    """The sentence of an event's story that says what became of the pipeline, else what was decided."""
+    told = {row["step"]: row["text"] for row in story}
+    return told.get("pipeline") or told.get("decided") or ""
 
 
 def kind_words(emr: str, kind: str) -> str:

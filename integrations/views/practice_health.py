@@ -10,13 +10,13 @@ from django.db.models import Count, Min, OuterRef, Subquery
 from django.utils.timezone import now
 
 from integrations.models import EventState, InboundEvent
+from integrations.models.narrowing import open_events
 from integrations.views.links import list_of, page_of
 from tenants.models import Practice
 from tenants.roles import Right
 from tenants.scoped_admin import rows_with
 
 SHOWN = 12
-OPEN_STATES = (EventState.WAITING, EventState.HELD, EventState.PARKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,10 @@ def practices_of(user: Any) -> Practices:
     shown = ("slug", "name", "state", "time_zone", "country")
     rows = rows_with(user, Practice, Right.SEE).only(*shown).order_by("name")
     counted = (
-        rows_with(user, InboundEvent, Right.SEE)
-        .filter(state__in=OPEN_STATES)
+        open_events(rows_with(user, InboundEvent, Right.SEE))
         .order_by()
         .values_list("practice_id", "state")
-        .annotate(Count("pk"), Min("received_at"))
+        .annotate(count=Count("pk"), oldest=Min("received_at"))
     )
     by_practice: dict[int, dict[str, Any]] = {}
     for practice_id, state, count, oldest in counted:

@@ -14,10 +14,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from integrations.admin.crm_links import contact_id_in
 from integrations.emrs import registry
 from integrations.models import Contact, Patient, SearchKey
 from integrations.sync.people import person_of, plain_phone, plain_words
+from integrations.views.crm_links import contact_id_in
 from tenants.encryption import search_digests
 from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -16,7 +17,7 @@ from integrations.contract.errors import ConfigError
 from integrations.contract.fixtures import fixtures
 from integrations.contract.protocols import Context
 from integrations.emrs import emr_for, registry
-from integrations.models import Connection
+from integrations.models import Connection, InboundEvent
 from integrations.practice_file.importing import import_practice
 from integrations.practice_file.problems import PracticeFileError
 
@@ -88,6 +89,21 @@ def test_a_practice_file_connects_it_with_the_credentials_that_its_manifest_decl
 def test_a_practice_file_with_other_credentials_is_refused(fakechart):
     with pytest.raises(PracticeFileError, match="api_key"):
         import_practice(practice_file(credentials={"api_key": "x"}))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_webhooks_come_in_by_the_same_door(fakechart, client):
+    import_practice(practice_file())
+    address = urlsplit(Connection.objects.across_practices().get(emr=SLUG).webhook_url).path
+    (fixture,) = fixtures(fakechart)
+    answers = [
+        client.post(address, body, content_type="application/json")
+        for body in (fixture.body, fixture.body, {"event": "shift.started"})
+    ]
+    assert [answer.json()["result"] for answer in answers] == ["stored", "duplicate", "ignored"]
+    stored, ignored = InboundEvent.objects.across_practices().order_by("id")
+    assert (stored.kind, stored.state, stored.deliveries) == ("appointment.created", "waiting", 2)
+    assert "Fake Chart" in ignored.reason
 
 
 @pytest.mark.django_db

@@ -62,27 +62,29 @@ def test_the_window_is_shared_and_never_exceeded(real_redis: redis.Redis) -> Non
 
 def test_no_stretch_of_one_interval_holds_more_than_the_limit(real_redis: redis.Redis) -> None:
     budget = Budget(real_redis, window_max=10, interval_ms=200)
-    at: list[float] = []
+    asked: list[float] = []
+    granted: list[float] = []
     stop = time.monotonic() + 1.0
 
     def hammer() -> None:
-        while time.monotonic() < stop:
-            asked = time.monotonic()
+        while (before := time.monotonic()) < stop:
             try:
                 budget.claim("LOC1")
-                at.append(asked)
             except RateLimited as error:
                 time.sleep(error.retry_after)
+            else:
+                granted.append(time.monotonic())
+                asked.append(before)
 
     threads = [threading.Thread(target=hammer) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    at.sort()
-    assert len(at) >= 30
-    # A claim is counted between being asked and being answered; a few milliseconds of that are not ours.
-    assert all(later - earlier > 0.19 for earlier, later in zip(at, at[10:], strict=False))
+    assert len(granted) > 20
+    # Redis counted each claim somewhere between these two moments.
+    spans = zip(sorted(asked), sorted(granted)[10:], strict=False)
+    assert all(later - earlier > 0.199 for earlier, later in spans)
 
 
 def test_waiting_as_told_is_enough(real_redis: redis.Redis) -> None:
@@ -171,15 +173,15 @@ def test_a_spent_day_lets_one_urgent_call_ask_every_five_minutes(budget: Budget)
 
 
 def test_after_too_many_requests_nobody_claims_until_told(budget: Budget) -> None:
-    budget.blocked("LOC1", 0.2)
+    budget.blocked("LOC1", 0.5)
     with pytest.raises(RateLimited) as caught:
         budget.claim("LOC1")
-    assert 0.1 < caught.value.retry_after <= 0.2
+    assert 0 < caught.value.retry_after <= 0.5
     budget.blocked("LOC1", 0.01)  # a shorter one does not shorten it
     time.sleep(0.05)
     with pytest.raises(RateLimited):
         budget.claim("LOC1")
-    time.sleep(0.16)
+    time.sleep(0.5)
     budget.claim("LOC1")
 
 

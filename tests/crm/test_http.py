@@ -200,7 +200,7 @@ def test_an_answer_that_dribbles_is_cut_off(base: str) -> None:
     started = time.monotonic()
     with pytest.raises(TransientError, match="too slow"):
         get(f"{base}/dribble", timeout=(0.2, 0.3))
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 1.9
 
 
 def test_a_silent_server_leaves_the_call_in_doubt(base: str) -> None:

@@ -138,6 +138,16 @@ class World:
         assert answer.ok, answer.text
         return answer.json()
 
+    def stages(self, names: dict[str, str]) -> None:
+        """Give the non-surgical pipeline these stages (name → id) in the CRM."""
+        pipeline = {"id": "P2", "name": "Non-Surgical"}
+        listed = [{"id": pk, "name": name} for name, pk in names.items()]
+        self.door(
+            "POST",
+            "/sub-accounts",
+            self._sub_account("LOC1", TOKEN, pipelines=[pipeline | {"stages": listed}]),
+        )
+
     def faults(self, *rules: dict[str, Any], **settings: Any) -> None:
         """Switch faults on (see integrations/sandbox/faults.py); none clears them."""
         self.door("POST", "/faults", {"rules": list(rules), **settings})

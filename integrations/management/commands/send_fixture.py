@@ -51,6 +51,6 @@ def _fixture(slug: str, wanted: str) -> Fixture:
     ]
     if len(fitting) == 1:
         return fitting[0]
-    fault = "fits more than one" if fitting else "is not one of its fixtures"
+    trouble = "fits more than one" if fitting else "is not one of its fixtures"
     names = "\n  ".join(fixture.name for fixture in fitting or found)
-    raise CommandError(f'"{wanted}" {fault}:\n  {names}')
+    raise CommandError(f'"{wanted}" {trouble}:\n  {names}')

@@ -1,5 +1,5 @@
-"""The appointment books of the four practices: who has which appointment. One JSON file that the quiet day and
-the sender's buttons share; it holds numbers and dates, no names."""
+"""The appointment books of the four practices: who has which appointment. One JSON file, shared by the quiet
+day and the sender's buttons; it holds numbers and dates, no names."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ FIRST_VISIT_ID, FIRST_INVOICE_ID = 100_000, 500_000
 
 @dataclass
 class Appointment:
-    """One appointment that is still to come. ``services`` are places in the menu, ``starts_at`` local time."""
+    """One appointment still to come. ``services`` are places in the menu, ``starts_at`` is local time."""
 
     id: int
     starts_at: str
@@ -93,15 +93,13 @@ def open_books(data_dir: Path) -> Iterator[Books]:
 def _read(path: Path) -> Books:
     try:
         found = json.loads(path.read_text())
-        is_ours = found.get("format") == FORMAT
-    except (OSError, ValueError):
-        is_ours = False
-    # A demo may always begin anew: a book that cannot be read is an empty one.
-    return (
-        Books({slug: _book(one) for slug, one in found["books"].items()}, found["outage_until"])
-        if is_ours
-        else Books()
-    )
+        if found["format"] == FORMAT:
+            books = {slug: _book(one) for slug, one in found["books"].items()}
+            return Books(books, found["outage_until"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    # A demo may always begin anew: books that cannot be read are empty ones.
+    return Books()
 
 
 def _book(found: dict[str, Any]) -> Book:

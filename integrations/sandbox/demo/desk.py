@@ -4,15 +4,18 @@ Changes the book and returns bodies; sends nothing.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from integrations.emrs.aestheticspro import sandbox as emr
-from integrations.emrs.aestheticspro.sandbox import RETAIL, SERVICES, Client, Visit
+from integrations.emrs.aestheticspro.sandbox import RETAIL, SERVICES, Client, Site, Visit
 from integrations.sandbox.demo.book import Appointment, Book, Entry
 from integrations.sandbox.demo.people import person
 from integrations.sandbox.demo.practices import DemoPractice
+
+# Places in the menu that cost something: chance books these only, since a visit ends with a paid invoice.
+PAID = [place for place, service in enumerate(SERVICES) if service.price]
 
 
 class NothingToDo(Exception):
@@ -44,7 +47,7 @@ class Desk:
         return Message(words, emr.client_saved(self.client(number), self.now, self.practice.sites[0]))
 
     def book_visit(self, number: int, service: int | None = None, days_ahead: int | None = None) -> Message:
-        """They book. ``service`` is a place in the menu; both it and the day are left to chance when not given."""
+        """They book. ``service`` is a place in the menu; what is not given is left to chance."""
         if days_ahead is None:
             days_ahead = 0 if self.chance.random() < 0.6 else self.chance.randint(1, 21)
         entry = self._happens(number)
@@ -67,8 +70,8 @@ class Desk:
         return Message(f"Cancelled: {_what(visit)}", emr.cancelled(visit, self.now))
 
     def no_show(self, number: int) -> Message:
-        """They do not come."""
-        visit = self._take(number)
+        """They do not come (today, whatever the book said)."""
+        visit = self._today(self._take(number))
         return Message(f"No-show: {_what(visit)}", emr.no_show(visit, self.now))
 
     def delete(self, number: int) -> Message:
@@ -89,10 +92,10 @@ class Desk:
         return Message(words, emr.rescheduled(visit, moved_to, self.now))
 
     def pay(self, number: int) -> Message:
-        """They come, and pay."""
-        visit = self._take(number)
+        """They come (today at the latest, whatever the book said), and pay."""
+        visit = self._today(self._take(number))
         self.book.people[number].has_paid = True
-        body = emr.invoice_paid(visit, self._invoice_id(), self.now)
+        body = emr.invoice_paid(visit, self._invoice_id(), self._local_now(visit.site))
         return Message(f"Paid ${visit.price:,.2f}: {_what(visit)}", body)
 
     def sell(self, number: int) -> Message:
@@ -101,7 +104,7 @@ class Desk:
         entry.is_on_file = entry.has_paid = True
         items = self.chance.sample(RETAIL, self.chance.choice((1, 1, 2)))
         site = self.practice.sites[number % len(self.practice.sites)]
-        body = emr.retail_sale(self.client(number), items, self._invoice_id(), self.now, site)
+        body = emr.retail_sale(self.client(number), items, self._invoice_id(), self._local_now(site), site)
         return Message(f"Retail sale: {', '.join(item.name for item in items)}", body)
 
     def ping(self) -> Message:
@@ -111,16 +114,13 @@ class Desk:
     def late_cancellation(self, number: int, service: int | None = None) -> list[Message]:
         """A visit, a newer one, and only then the word that the first is off: the card must not go back."""
         later, self.now = self.now, self.now - timedelta(hours=2)
-        messages = []
-        if not self.book.people[number].appointments:
-            messages.append(self.book_visit(number, service, days_ahead=1))
-        old = self.book.people[number].appointments.pop(0)
+        first = self.book_visit(number, service, days_ahead=1)
+        visit = self._visit(number, self.book.people[number].appointments.pop())
         self.now = later
-        messages.append(self.book_visit(number, service, days_ahead=12))
+        second = self.book_visit(number, service, days_ahead=12)
         self._happens(number)
-        visit = self._visit(number, old)
         body = emr.cancelled(visit, later - timedelta(minutes=30))
-        return [*messages, Message(f"Cancelled, told late: {_what(visit)}", body)]
+        return [first, second, Message(f"Cancelled, told late: {_what(visit)}", body)]
 
     # --- the book ------------------------------------------------------------------------------------------
 
@@ -151,18 +151,32 @@ class Desk:
             clinician=self.practice.clinicians[appointment.clinician],
         )
 
+    def _today(self, visit: Visit) -> Visit:
+        """The visit on the clinic's present day, unless it was before."""
+        today = self._local_now(visit.site).date()
+        return replace(
+            visit, starts_at=datetime.combine(min(visit.starts_at.date(), today), visit.starts_at.time())
+        )
+
+    def _local_now(self, site: Site) -> datetime:
+        """Now on the clinic's clock: an invoice carries the clinic's day."""
+        return self.now.astimezone(self.practice.zone(site))
+
     def _choose_services(self, service: int | None) -> list[int]:
         if service is not None:
             return [service]
-        return self.chance.sample(range(len(SERVICES)), 2 if self.chance.random() < 0.15 else 1)
+        consults = [place for place in PAID if SERVICES[place].name in self.practice.consults]
+        if consults and self.chance.random() < 0.3:
+            return [self.chance.choice(consults)]
+        return self.chance.sample(PAID, 2 if self.chance.random() < 0.15 else 1)
 
     def _invoice_id(self) -> int:
         return self.practice.number * 100_000 + self.book.new_invoice_id()
 
     def _slot(self, site: int, days_ahead: int) -> datetime:
         """A quarter of an hour between nine and six at the clinic, that many days from today."""
-        zone = self.practice.zone(self.practice.sites[site])
-        opens = self.now.astimezone(zone).replace(hour=9, minute=0, second=0, microsecond=0, tzinfo=None)
+        clock = self._local_now(self.practice.sites[site])
+        opens = clock.replace(hour=9, minute=0, second=0, microsecond=0, tzinfo=None)
         return opens + timedelta(days=days_ahead, minutes=15 * self.chance.randrange(36))
 
 

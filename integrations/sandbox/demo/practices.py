@@ -69,6 +69,11 @@ class DemoPractice:
         own = next(one["time_zone"] for one in self.file["locations"] if one["external_id"] == site.id)
         return ZoneInfo(own or self.file["practice"]["time_zone"])
 
+    @cached_property
+    def consults(self) -> frozenset[str]:
+        """Names of the services that its file counts as consults."""
+        return frozenset(one["type"] for one in self.file["categories"] if "Consult" in one["category"])
+
     @property
     def clinicians(self) -> tuple[Clinician, ...]:
         names = _CLINICIANS[self.slug]

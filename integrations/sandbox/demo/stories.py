@@ -1,8 +1,8 @@
-"""What happens next at a practice: life stories that go on, person by person, without end and without growth."""
+"""What happens next at a practice: life stories, person by person, without end and without growth."""
 
 import random
 from collections.abc import Callable
-from datetime import date
+from datetime import timedelta
 
 from integrations.sandbox.demo.book import Appointment, Book, Entry
 from integrations.sandbox.demo.desk import Desk, Message
@@ -22,19 +22,26 @@ def next_scene(desk: Desk) -> Message:
 def opening(desk: Desk) -> list[Message]:
     """The first handful: somebody in every stage, so that nobody looks at an empty board."""
     paid, due, off, missed, ahead, buyer = (desk.book.new_person() for _ in range(6))
-    return [
-        desk.save(paid),
-        desk.book_visit(paid, days_ahead=0),
-        desk.book_visit(due, days_ahead=0),
-        desk.book_visit(off, days_ahead=3),
-        desk.save(missed),
-        desk.book_visit(missed, days_ahead=0),
-        desk.book_visit(ahead, days_ahead=9),
-        desk.pay(paid),
-        desk.cancel(off),
-        desk.no_show(missed),
-        desk.sell(buyer),
+    scenes: list[Callable[[], Message]] = [
+        lambda: desk.save(paid),
+        lambda: desk.book_visit(paid, days_ahead=0),
+        lambda: desk.book_visit(due, days_ahead=0),
+        lambda: desk.book_visit(off, days_ahead=3),
+        lambda: desk.save(missed),
+        lambda: desk.book_visit(missed, days_ahead=0),
+        lambda: desk.book_visit(ahead, days_ahead=9),
+        lambda: desk.pay(paid),
+        lambda: desk.cancel(off),
+        lambda: desk.no_show(missed),
+        lambda: desk.sell(buyer),
     ]
+    return [_play(desk, scene) for scene in scenes]
+
+
+def _play(desk: Desk, scene: Callable[[], Message]) -> Message:
+    """A scene, a minute after the one before: of two messages with one time nobody knows the later one."""
+    desk.now += timedelta(minutes=1)
+    return scene()
 
 
 def let_go(book: Book) -> int | None:
@@ -82,5 +89,4 @@ def _next_steps(desk: Desk, entry: Entry) -> list[tuple[Scene, int]]:
 
 def _is_due(desk: Desk, appointment: Appointment) -> bool:
     zone = desk.practice.zone(desk.practice.sites[appointment.site])
-    today: date = desk.now.astimezone(zone).date()
-    return appointment.start.date() <= today
+    return appointment.start.date() <= desk.now.astimezone(zone).date()

@@ -1,7 +1,7 @@
 // Keeps the open dashboard true: the chart takes its new numbers, and a broken connection is said.
 (() => {
   const barChart = () => {
-    const canvas = document.querySelector("#ax-chart canvas");
+    const canvas = document.querySelector("#axd-chart canvas");
     return canvas && window.Chart ? Chart.getChart(canvas) : undefined;
   };
 
@@ -12,18 +12,18 @@
     chart.data.labels = fresh.labels;
     chart.data.datasets.forEach((dataset, index) => { dataset.data = fresh.datasets[index].data; });
     chart.update();
-    document.getElementById("ax-chart").setAttribute("aria-label", carrier.dataset.words);
+    document.getElementById("axd-chart").setAttribute("aria-label", carrier.dataset.words);
   };
 
   const say = (words, tone) => {
-    const status = document.getElementById("ax-live");
+    const status = document.getElementById("axd-live");
     if (!status || status.lastElementChild.textContent === words) return;
     status.lastElementChild.textContent = words;
-    status.firstElementChild.dataset.tone = tone;
+    status.firstElementChild.className = `axd-dot axd-${tone}`;
   };
 
   document.addEventListener("htmx:oobAfterSwap", (event) => {
-    if (event.detail.target.id === "ax-chart-data") redraw(event.detail.target);
+    if (event.detail.target.id === "axd-chart-data") redraw(document.getElementById("axd-chart-data"));
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.successful) say("Live", "success");

@@ -87,6 +87,24 @@ def test_an_unreadable_date_of_birth_is_left_out_with_a_warning(written):
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        appointment(client={"birthdate": "unknown"}) | {"timestamp": "then"},
+        invoice(client={"client_id": 5, "birthdate": "unknown"}) | {"timestamp": "then"},
+        {"event": "client.saved", "timestamp": "then", "data": {"client_id": 5, "birthdate": "unknown"}},
+    ],
+    ids=["appointment", "invoice", "client"],
+)
+def test_every_kind_of_record_says_what_was_left_out(body):
+    record = read(body)
+    assert record.version is None
+    assert [warning.split(":")[0] for warning in record.warnings] == [
+        "Date of birth left out",
+        "Time of the event left out",
+    ]
+
+
+@pytest.mark.parametrize(
     ("written", "amount"),
     [
         ("$1,250.00", "1250.00"),

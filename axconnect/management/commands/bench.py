@@ -1,0 +1,65 @@
+"""``make bench``: measures the whole way, prints numbers, judges nothing."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db.models import Max
+
+from axconnect.bench.end_to_end import Result, Shape, stack
+from axconnect.bench.processes import postgres_programs
+from integrations.models import Effect, InboundEvent
+
+
+class Command(BaseCommand):
+    help = "Measures events from our door to the last CRM write on a stack of its own."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--events", type=int, default=1000)
+        parser.add_argument(
+            "--latency", type=int, nargs="+", default=[0, 50], help="CRM latency, milliseconds"
+        )
+        parser.add_argument(
+            "--database", nargs="+", default=["sqlite", "postgres"], choices=["sqlite", "postgres"]
+        )
+        parser.add_argument("--workers", type=int, default=2)
+        parser.add_argument("--lanes", type=int, default=8)
+        parser.add_argument("--times", type=int, help="print the times of the newest N events and end")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["times"]:
+            self.stdout.write(json.dumps(_times(options["times"])))
+            return
+        for database in options["database"]:
+            if database == "postgres" and postgres_programs() is None:
+                self.stdout.write("PostgreSQL is not installed: left out.")
+                continue
+            for latency in options["latency"]:
+                shape = Shape(options["events"], 4, latency, options["workers"], options["lanes"], database)
+                with stack(shape) as made:
+                    self._say(shape, "new contacts", made.round(0))
+                    self._say(shape, "linked contacts", made.round(1))
+
+    def _say(self, shape: Shape, what: str, result: Result) -> None:
+        parts = ", ".join(
+            f"{name} {value:.1f}" for name, value in result.cpu_by_part.items() if value >= 0.05
+        )
+        self.stdout.write(
+            f"{shape.database}, CRM {shape.latency_ms} ms, {shape.workers}x{shape.lanes} lanes, {what}: "
+            f"accepted {result.accepted_per_second:.0f}/s, delivered {result.events_per_second:.0f}/s, "
+            f"p50 {result.p50:.2f} s, p95 {result.p95:.2f} s, {result.calls_per_event:.2f} calls/event, "
+            f"CPU {result.cpu_ms:.1f} ms/event ({parts}), peak {result.peak_mb:.0f} MB"
+        )
+
+
+def _times(count: int) -> list[tuple[float, float]]:
+    newest = InboundEvent.objects.across_practices().order_by("-id").values_list("pk", "received_at")[:count]
+    received = dict(newest)
+    confirmed = (
+        Effect.objects.across_practices()
+        .filter(event_id__gte=min(received))
+        .values_list("event_id")
+        .annotate(last=Max("confirmed_at"))
+    )
+    return [(received[pk].timestamp(), last.timestamp()) for pk, last in confirmed if pk in received and last]

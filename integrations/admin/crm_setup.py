@@ -1,0 +1,98 @@
+"""Asking the CRM while a sub-account is set up: fields, pipelines, stages, workflows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from integrations.admin.mapping_form import (
+    CrmListing,
+    pipeline_field,
+    stage_field,
+    workflow_field,
+    workflow_names,
+)
+from integrations.contract.manifest import Manifest
+from integrations.crm.provisioning import (
+    FieldPlan,
+    FieldState,
+    plan_fields,
+    propose_stages,
+    propose_workflows,
+    provision_fields,
+)
+from integrations.emrs import registry
+from integrations.models import Connection, SubAccount
+from integrations.sync.crm_access import client_for
+from integrations.sync.crm_mirror import Listing, fetch_listing, store_listing
+
+Json = dict[str, Any]
+
+
+def manifests_of(account: SubAccount) -> list[Manifest]:
+    """The manifests of the practice's EMRs, each once."""
+    slugs = Connection.objects.for_practice(account.practice_id).values_list("emr", flat=True)
+    return [registry()[slug].manifest for slug in dict.fromkeys(slugs) if slug in registry()]
+
+
+def field_plans(account: SubAccount) -> list[Json]:
+    """What each EMR needs and the CRM has, as JSON for the page. Raises what the CRM client raises."""
+    listing = fetch_listing(client_for(account))
+    store_listing(account, listing)
+    has_surgery = account.practice.has_surgery
+    return [
+        _as_json(manifest, plan_fields(manifest, listing.fields, dual_pipeline=has_surgery))
+        for manifest in manifests_of(account)
+    ]
+
+
+def provision(account: SubAccount) -> list[Json]:
+    """Make what is missing for each EMR, then keep the CRM's new list. Raises what the CRM client raises."""
+    client, has_surgery = client_for(account), account.practice.has_surgery
+    plans = [
+        _as_json(manifest, provision_fields(client, manifest, dual_pipeline=has_surgery)[0])
+        for manifest in manifests_of(account)
+    ]
+    store_listing(account, fetch_listing(client))
+    return plans
+
+
+def _as_json(manifest: Manifest, plan: FieldPlan) -> Json:
+    def names(*states: FieldState) -> list[str]:
+        return [item.name for item in plan.fields if item.state in states]
+
+    return {
+        "emr": manifest.name,
+        "words": plan.words,
+        "there": names(FieldState.EXISTS),
+        "missing": names(FieldState.MISSING),
+        "made": names(FieldState.CREATED),
+        "wrong": [
+            item.words for item in plan.fields if item.state in (FieldState.WRONG_TYPE, FieldState.REFUSED)
+        ],
+    }
+
+
+def propose(account: SubAccount) -> CrmListing:
+    """Pipelines, stages and workflows of the CRM, and which of them seem meant. Raises what the client raises."""
+    client = client_for(account)
+    pipelines, workflows = client.pipelines(), client.workflows()
+    listing = Listing((), pipelines)
+    return CrmListing(
+        pipelines=listing.pipeline_names(),
+        stages=[(pipeline, stage, name) for (pipeline, stage), name in listing.stage_names().items()],
+        workflows={str(row["id"]): str(row.get("name") or row["id"]) for row in workflows if row.get("id")},
+        proposed={**_stages(pipelines), **_workflows(account, workflows)},
+    )
+
+
+def _stages(pipelines: Sequence[Json]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for kind, stages in propose_stages(pipelines).items():
+        for name, proposal in stages.items():
+            found[pipeline_field(kind)] = proposal.pipeline_id
+            found[stage_field(kind, name)] = proposal.stage_id
+    return found
+
+
+def _workflows(account: SubAccount, workflows: Sequence[Json]) -> dict[str, str]:
+    proposals = propose_workflows(workflows, workflow_names(account.practice))
+    return {workflow_field(name): proposal.workflow_id for name, proposal in proposals.items()}

@@ -1,0 +1,57 @@
+"""The ledger: each payment changes the CRM's lifetime value once, with the value before and after."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from integrations.admin import labels
+from integrations.admin.filters import ConnectionFilter, EmrFilter, PracticeFilter, choice_filter
+from integrations.admin.keyset import KeysetMixin
+from integrations.models import LedgerRow, LedgerState
+from integrations.templatetags.human import day, money
+from tenants.scoped_admin import PageAdmin
+
+
+@admin.register(LedgerRow)
+class LedgerAdmin(KeysetMixin, PageAdmin):
+    """All payments, newest first."""
+
+    page_template = "axconnect/ledger_row.html"
+    list_display = ("external_id", "state_label", "practice", "connection", "paid", "amount_words", "change")
+    list_filter = (choice_filter("state", "state", LedgerState), PracticeFilter, ConnectionFilter, EmrFilter)
+    search_fields = ("=external_id",)
+    search_help_text = "Payment id in the EMR"
+    empty_words = "No payments yet."
+    empty_next = "A row appears with the first paid invoice, bill or payment."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerRow]:
+        rows: QuerySet[LedgerRow] = super().get_queryset(request)
+        return rows.select_related("practice", "connection__practice", "sub_account__practice")
+
+    @display(
+        description="State",
+        label={dict(LedgerState.choices)[state]: colour for state, colour in labels.LEDGER.items()},
+    )
+    def state_label(self, row: LedgerRow) -> str:
+        return row.get_state_display()
+
+    @display(description="Paid on")
+    def paid(self, row: LedgerRow) -> str | SafeString:
+        return day(row.paid_on, row.practice)
+
+    @display(description="Amount")
+    def amount_words(self, row: LedgerRow) -> str:
+        return money(row.amount, row.practice)
+
+    @display(description="Lifetime value")
+    def change(self, row: LedgerRow) -> str:
+        if row.before is None or row.after is None:
+            return "–"
+        return f"{money(row.before, row.practice)} → {money(row.after, row.practice)}"
+
+    def page_context(self, request: HttpRequest, row: LedgerRow) -> dict[str, Any]:
+        return {"line": row, "practice": row.practice, "colour": labels.LEDGER[row.state]}

@@ -1,0 +1,288 @@
+"""A practice's page: its EMR connections, sub-accounts, locations and people, and what is missing to go live."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+
+from integrations.admin import labels
+from integrations.admin.filters import PracticeFilter
+from integrations.emrs import registry
+from integrations.models import Connection, LocationRoute, SubAccount
+from integrations.sync.golive import Check, State, checklist, is_ready
+from tenants.admin import LocationInline, MembershipInline, PracticeAdmin
+from tenants.models import Location, Practice, PracticeState
+from tenants.roles import Right
+from tenants.scoped_admin import ReadOnlyMixin, ScopedAdmin, ScopedInline, UserError, object_button, rows_with
+
+CHECK_ICONS = {State.GREEN: "check_circle", State.RED: "cancel", State.MANUAL: "visibility"}
+
+
+class LocationForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A clinic site and the sub-account that its events go to."""
+
+    sub_account = forms.ModelChoiceField(
+        SubAccount.objects.across_practices().none(),
+        required=False,
+        label="Goes to sub-account",
+        empty_label="The default one",
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    class Meta:
+        model = Location
+        fields = ("practice", "name", "external_id", "time_zone")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.practice_id:
+            choices = SubAccount.objects.for_practice(self.instance.practice_id).select_related("practice")
+            self.fields["sub_account"].queryset = choices  # type: ignore[attr-defined]
+        route = getattr(self.instance, "route", None) if self.instance.pk else None
+        self.initial["sub_account"] = route.sub_account_id if route else None
+
+    def save_route(self) -> None:
+        """Map the saved location as chosen, or leave it to the default sub-account."""
+        if "sub_account" not in self.cleaned_data:
+            return
+        chosen = self.cleaned_data["sub_account"]
+        rows = LocationRoute.objects.for_practice(self.instance.practice_id)
+        route = rows.filter(location=self.instance).first()
+        if chosen is None and route is not None:
+            route.delete()
+        elif chosen is not None and (route is None or route.sub_account_id != chosen.pk):
+            route = route or LocationRoute(location=self.instance)
+            route.sub_account = chosen
+            route.save()
+
+
+class RoutedLocationInline(LocationInline):
+    """Locations with where they go."""
+
+    form = LocationForm
+    fields = ("name", "external_id", "time_zone", "sub_account")
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        choices = rows_with(request.user, SubAccount, Right.SEE).for_practice(obj) if obj else None
+        if choices is not None:
+            field = forms.ModelChoiceField(
+                choices.select_related("practice"),
+                required=False,
+                label="Goes to sub-account",
+                empty_label="The default one",
+                widget=UnfoldAdminSelectWidget,
+            )
+            kwargs["form"] = type("PracticeLocationForm", (LocationForm,), {"sub_account": field})
+        return super().get_formset(request, obj, **kwargs)
+
+
+class LinkInline(ReadOnlyMixin, ScopedInline):
+    """Rows that have a page of their own: listed here, opened there."""
+
+    show_change_link = True
+    max_num = 0
+    can_delete = False
+
+    @display(
+        description="How it is", label={"Works": "success", "Paused": "warning", "Some calls fail": "warning"}
+    )
+    def health(self, row: Any) -> str:
+        return labels.health(row)[0]
+
+
+class ConnectionInline(LinkInline):
+    """The EMRs of a practice."""
+
+    model = Connection
+    fields = readonly_fields = ("key", "emr_name", "state", "health")
+
+    @display(description="EMR")
+    def emr_name(self, row: Connection) -> str:
+        emr = registry().get(row.emr)
+        return emr.manifest.name if emr else row.emr
+
+
+class SubAccountInline(LinkInline):
+    """Where a practice's contacts live in the CRM."""
+
+    model = SubAccount
+    fields = readonly_fields = ("key", "crm_subaccount_id", "is_default", "health")
+
+
+class GoLiveForm(BaseDialogForm):
+    """The reason is needed only while something is red."""
+
+    reason = forms.CharField(
+        label="Reason, if something is still red (administrators only)",
+        required=False,
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+    )
+
+
+admin.site.unregister(Practice)
+
+
+@admin.register(Practice)
+class PracticePage(PracticeAdmin):
+    """The practice with everything that belongs to it."""
+
+    inlines = (RoutedLocationInline, ConnectionInline, SubAccountInline, MembershipInline)
+    change_form_outer_before_template = "axconnect/practice_panel.html"
+    actions_detail = (
+        "go_live",
+        "pause",
+        "resume",
+        {"title": "Add", "icon": "add", "items": ["add_connection", "add_sub_account"]},
+    )
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        checks = checklist(row) if row is not None else []
+        panel = {
+            "practice": row,
+            "checks": [(check, CHECK_ICONS[check.state]) for check in checks],
+            "checks_done": sum(check.state is not State.RED for check in checks),
+            "checks_percent": _percent(checks),
+        }
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **panel})
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        if formset.model is Location:
+            for filled in formset.forms:
+                if filled.instance.pk and filled not in formset.deleted_forms and filled.has_changed():
+                    filled.save_route()
+
+    # --- state -------------------------------------------------------------------------------------------
+
+    def has_configure_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        return self.allowed(request, Right.CONFIGURE, row)
+
+    def _is(self, request: HttpRequest, row: Any, *states: PracticeState) -> bool:
+        found = row if isinstance(row, Model) or row is None else self.get_object(request, str(row))
+        is_in_state = found is None or getattr(found, "state", None) in states
+        return is_in_state and self.has_configure_permission(request, found)
+
+    def has_go_live_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        return self._is(request, row, PracticeState.ONBOARDING)
+
+    def has_pause_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        return self._is(request, row, PracticeState.LIVE)
+
+    def has_resume_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        return self._is(request, row, PracticeState.PAUSED)
+
+    @object_button(
+        "Go live",
+        right="go_live",
+        icon="rocket_launch",
+        form=GoLiveForm,
+        variant=ActionVariant.PRIMARY,
+        ask="From then on AX Connect writes to the practice's CRM. What was held until now runs in order.",
+    )
+    def go_live(self, request: HttpRequest, row: Practice, form: Any) -> str:
+        """Green: anybody who sets up. Red: an administrator with a reason."""
+        reason = form.cleaned_data["reason"].strip()
+        if not is_ready(checklist(row)):
+            if not self.allowed(request, Right.GO_LIVE, row):
+                raise UserError("Not everything is green yet. Only an administrator can go live before that.")
+            if not reason:
+                raise UserError("Not everything is green yet. Say why it should go live anyway.")
+        row.state, row.live_reason, row.live_at = PracticeState.LIVE, reason, timezone.now()
+        row.live_by = request.user  # type: ignore[assignment]
+        row.save()
+        return f"{row} is live."
+
+    @object_button(
+        "Pause",
+        right="pause",
+        icon="pause_circle",
+        ask="AX Connect goes on receiving and keeps everything, but writes nothing until you resume.",
+    )
+    def pause(self, request: HttpRequest, row: Practice, form: Any) -> str:
+        """Hold everything of a practice."""
+        row.state = PracticeState.PAUSED
+        row.save()
+        return f"{row} is paused. Events are kept and wait."
+
+    @object_button(
+        "Resume",
+        right="resume",
+        icon="play_circle",
+        ask="Everything that waited runs in the order in which it came.",
+    )
+    def resume(self, request: HttpRequest, row: Practice, form: Any) -> str:
+        """Let a paused practice go on."""
+        row.state = PracticeState.LIVE
+        row.save()
+        return f"{row} is live again. What waited goes on."
+
+    @action(description="Connection to an EMR", permissions=["configure"], icon="cable")
+    def add_connection(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The form for one more EMR of this practice."""
+        return HttpResponseRedirect(
+            f"{reverse('admin:integrations_connection_add')}?practice={int(object_id)}"
+        )
+
+    @action(description="Sub-account of the CRM", permissions=["configure"], icon="hub")
+    def add_sub_account(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The form for one more container in the CRM."""
+        return HttpResponseRedirect(
+            f"{reverse('admin:integrations_subaccount_add')}?practice={int(object_id)}"
+        )
+
+
+def _percent(checks: list[Check]) -> int:
+    done = sum(check.state is not State.RED for check in checks)
+    return done * 100 // len(checks) if checks else 0
+
+
+@admin.register(Location)
+class LocationAdmin(ScopedAdmin):
+    """Clinic sites of all practices, and where each one's events go."""
+
+    form = LocationForm
+    list_display = ("name", "practice", "external_id", "goes_to", "time_zone_words")
+    list_filter = (PracticeFilter,)
+    search_fields = ("name", "external_id", "practice__name")
+    search_help_text = "Name, EMR id or practice"
+    fields = ("practice", "name", "external_id", "time_zone", "sub_account")
+    empty_words = "No locations yet."
+    empty_next = "Add them on the practice's page, or let them appear with the first events that name one."
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("practice", "route__sub_account__practice")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("practice",) if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj else self.fields[:-1]
+
+    @display(description="Goes to", label={"Default sub-account": "warning"})
+    def goes_to(self, row: Location) -> str:
+        route = getattr(row, "route", None)
+        return route.sub_account.key if route else "Default sub-account"
+
+    @display(description="Time zone")
+    def time_zone_words(self, row: Location) -> str:
+        return row.time_zone or f"{row.practice.time_zone} (practice)"
+
+    def save_model(self, request: HttpRequest, obj: Location, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        form.save_route()

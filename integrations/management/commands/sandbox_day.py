@@ -1,0 +1,91 @@
+"""`manage.py sandbox_day`: a quiet day at the four sandbox practices, without end."""
+
+import random
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import close_old_connections
+
+from integrations.demo_sender import at_desk, deliver, door, outage_seconds_left, send_opening
+from integrations.models import Connection
+from integrations.sandbox.demo.book import open_books
+from integrations.sandbox.demo.desk import Desk, Message
+from integrations.sandbox.demo.door import DoorError
+from integrations.sandbox.demo.people import person
+from integrations.sandbox.demo.practices import DemoPractice, demo_practices
+from integrations.sandbox.demo.stories import let_go, next_scene
+from integrations.sandbox.demo.tidy import forget_contacts
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 4.0, 10.0
+RETRY_SECONDS = 2.0
+
+
+class Command(BaseCommand):
+    help = "Lets things happen at the sandbox practices, one webhook every 4 to 10 seconds. Ends on SIGTERM."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--events", type=int, help="end after so many events (default: never)")
+        parser.add_argument("--pause", type=float, help="seconds between events (default: 4 to 10)")
+
+    def handle(self, *args: Any, events: int | None, pause: float | None, **options: Any) -> None:
+        if not settings.DEMO or not settings.SANDBOX_URL:
+            raise CommandError("This makes demo data. Start it with: python manage.py up --demo")
+        signal.signal(signal.SIGTERM, _end)
+        for practice in demo_practices().values():
+            self._patiently(lambda practice=practice: send_opening(practice))  # type: ignore[misc]
+        happened = 0
+        while events is None or happened < events:
+            time.sleep(random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE) if pause is None else pause)
+            practice = random.choice(list(demo_practices().values()))
+            self._patiently(outage_seconds_left)
+            self._one_event(practice)
+            happened += 1
+            close_old_connections()
+
+    def _one_event(self, practice: DemoPractice) -> None:
+        for message in at_desk(practice, _next):
+            self._patiently(lambda message=message: _accepted(practice, message))  # type: ignore[misc]
+        self._patiently(lambda: make_room(practice))
+
+    def _patiently(self, do: Any) -> None:
+        """``do``, again and again while the web server or the sandbox is being started anew."""
+        said = False
+        while True:
+            try:
+                do()
+                return
+            except (requests.RequestException, DoorError, Connection.DoesNotExist) as error:
+                if not said:
+                    self.stderr.write(f"The sandbox day waits: {type(error).__name__}")
+                said = True
+                time.sleep(RETRY_SECONDS)
+
+
+def _next(desk: Desk) -> list[Message]:
+    return [next_scene(desk)]
+
+
+def _accepted(practice: DemoPractice, message: Message) -> None:
+    """Deliver as a sender that tries again does: what could not be stored comes again. Raises HTTPError."""
+    answer = deliver(practice, message)
+    if answer.status_code == requests.codes.too_many_requests or answer.status_code >= 500:
+        answer.raise_for_status()
+
+
+def make_room(practice: DemoPractice) -> None:
+    """Where a practice's book is full, let somebody go whose story is told, and their contact with them."""
+    with open_books(settings.DATA_DIR) as books:
+        book = books.of(practice.slug)
+        if let_go(book) is None:
+            return
+        staying = {person(practice, number).email for number in book.people}
+    forget_contacts(practice, door(), settings.CRM_API_BASE_URL, staying)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
