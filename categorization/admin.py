@@ -97,7 +97,7 @@ class AppointmentTypeAdmin(ScopedAdmin):
 
     @display(description="Purpose")
     def purpose_words(self, row: AppointmentType) -> str:
-        return row.purpose or "whatever the purpose"
+        return row.purpose or "Any"
 
     @display(description="State", label={"Confirmed": "success", "To confirm": "warning"})
     def state_label(self, row: AppointmentType) -> str:

@@ -7,8 +7,11 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.decorators import display
@@ -24,7 +27,7 @@ from tenants.roles import (
     roles_to_give,
     update_staff_flag,
 )
-from tenants.scoped_admin import ScopedAdmin, ScopedInline
+from tenants.scoped_admin import ScopedAdmin, ScopedInline, rows_with
 from tenants.user_forms import EditUserForm, NewUserForm
 
 # Rights come from roles, and second factors are no rows to edit: neither has a page.
@@ -79,7 +82,7 @@ class LocationInline(ScopedInline):
     """Clinic sites of a practice, on its page."""
 
     model = Location
-    fields = ("name", "external_id", "time_zone")
+    fields: Any = ("name", "external_id", "time_zone")
 
 
 @admin.register(Practice)
@@ -91,7 +94,7 @@ class PracticeAdmin(ScopedAdmin):
     search_fields = ("name", "slug")
     search_help_text = "Name of a practice"
     prepopulated_fields = {"slug": ("name",)}
-    inlines = (LocationInline, MembershipInline)
+    inlines: Any = (LocationInline, MembershipInline)
     delete_right = None
     fields = ("name", "slug", "kind", "country", "time_zone")
     empty_words = "No practice yet."
@@ -157,9 +160,9 @@ class UserAdmin(ScopedAdmin, DjangoUserAdmin):  # type: ignore[misc]
     search_help_text = "Name or e-mail address"
     ordering = ("email",)
     filter_horizontal = ()
-    readonly_fields = ("last_login", "date_joined", "is_staff")
+    readonly_fields = ("password_words", "last_login", "date_joined", "is_staff")
     fieldsets = (
-        (None, {"fields": ("email", "name", "password")}),
+        (None, {"fields": ("email", "name", "password_words")}),
         ("Rights", {"fields": ("is_active", "company_role", "is_superuser", "is_staff")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
@@ -168,7 +171,7 @@ class UserAdmin(ScopedAdmin, DjangoUserAdmin):  # type: ignore[misc]
     empty_next = "Add a person, then give them a role on a practice's page."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return people_for(request.user).prefetch_related("memberships__practice").order_by(*self.ordering)
+        return people_for(request.user).prefetch_related(_roles_seen_by(request.user)).order_by(*self.ordering)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.allowed(request, Right.MANAGE_PEOPLE)
@@ -213,6 +216,12 @@ class UserAdmin(ScopedAdmin, DjangoUserAdmin):  # type: ignore[misc]
             kwargs["form"] = type("GivenUserForm", (NewUserForm,), {"giver": request.user})
         return super().get_form(request, obj, change=change, **kwargs)
 
+    @display(description="Password")
+    def password_words(self, person: User) -> SafeString:
+        url = reverse("admin:auth_user_password_change", args=[person.pk])
+        words = "Set" if person.has_usable_password() else "Not set"
+        return format_html('{}. <a class="ax-link" href="{}">Set a new one</a>', words, url)
+
     @display(description="Roles")
     def role_words(self, person: User) -> str:
         if person.is_superuser:
@@ -220,3 +229,9 @@ class UserAdmin(ScopedAdmin, DjangoUserAdmin):  # type: ignore[misc]
         words = [person.get_company_role_display()] if person.company_role else []
         words += [f"{row.get_role_display()} at {row.practice}" for row in person.memberships.all()]
         return ", ".join(words) or "No role yet"
+
+
+def _roles_seen_by(viewer: Any) -> Prefetch[Any]:
+    """Only roles in practices that the viewer knows of."""
+    seen = rows_with(viewer, Membership, Right.MANAGE_PEOPLE).select_related("practice")
+    return Prefetch("memberships", seen)

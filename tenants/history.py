@@ -31,7 +31,7 @@ class Change:
 
 
 def changes_of(row: models.Model) -> list[Change]:
-    """The newest changes of a row with recorded versions, newest first; a saved version without a difference is left out."""
+    """What changed in a row, newest first. A saved version without a difference is left out."""
     versions = list(row.history.select_related("history_user")[: SHOWN + 1])  # type: ignore[attr-defined]
     found = [_change(new, old) for new, old in zip(versions, [*versions[1:], None], strict=True)]
     return [change for change in found[:SHOWN] if change.fields or change.kind != _KINDS["~"]]

@@ -78,7 +78,8 @@ def outranks(user: Any, other: User) -> bool:
         return True
     if other.is_superuser or (other.company_role and other.company_role not in company_roles_to_give(user)):
         return False
-    return all(row.role in roles_to_give(user, row.practice_id) for row in other.memberships.all())
+    held = Membership.objects.across_practices().filter(user=other).values_list("role", "practice_id")
+    return all(role in roles_to_give(user, practice_id) for role, practice_id in held)
 
 
 def company_roles_to_give(user: Any) -> list[str]:

@@ -24,8 +24,15 @@ from tenants.roles import Right, may, people_for, practice_ids_with
 from tenants.scoping import ScopedManager, ScopedQuerySet
 
 
+HIDDEN_COLUMNS = frozenset(
+    {"token", "webhook_key", "webhook_secret", "credentials", "payload", "password", "demographics", "body"}
+)
+
+
 def practice_id_of(row: models.Model) -> int | None:
     """The practice that a row belongs to, along its model's ``practice_path``; None before it has one."""
+    if not isinstance(type(row)._default_manager, ScopedManager):
+        return None
     value: Any = row
     for step in getattr(type(row), "practice_path", "practice").split("__"):
         if value is None:
@@ -110,6 +117,27 @@ class ScopedAdmin(ScopeMixin, ModelAdmin):
             request.ax_practice_id = practice_id_of(found)  # type: ignore[attr-defined]
         return found
 
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context = {"show_save_and_add_another": False, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Checked once more for this very row: lists that are edited in place ask only for any practice."""
+        permitted = self.has_change_permission if change else self.has_add_permission
+        if not permitted(request, obj):
+            raise PermissionDenied
+        super().save_model(request, obj, form, change)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Nobody tries out secrets letter by letter in the address of a list."""
+        return lookup.split("__")[0] not in HIDDEN_COLUMNS and super().lookup_allowed(lookup, value, request)
+
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Deleting many rows at once is nowhere the right thing to do here."""
         return {
@@ -134,6 +162,7 @@ class ScopedAdmin(ScopeMixin, ModelAdmin):
             "original": row,
             "inline_admin_formsets": [],
             "changes": changes_of(row),
+            "practice": Practice.objects.across_practices().filter(pk=practice_id_of(row)).first(),
         }
         return TemplateResponse(request, "axconnect/history.html", context)
 
@@ -145,9 +174,9 @@ class ScopedAdmin(ScopeMixin, ModelAdmin):
 class ReadOnlyMixin:
     """Shown, never edited."""
 
-    change_right = None
-    add_right = None
-    delete_right = None
+    change_right: ClassVar[Right | None] = None
+    add_right: ClassVar[Right | None] = None
+    delete_right: ClassVar[Right | None] = None
 
 
 class ScopedInline(ScopeMixin, TabularInline):

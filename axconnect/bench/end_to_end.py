@@ -84,7 +84,7 @@ class Stack:
             self.door("POST", "/sub-accounts", _sub_account(number, fields))
             ran = subprocess.run(
                 manage("import_practice", "-", "--provision"),
-                input=json.dumps(_practice(number)),
+                input=json.dumps(practice_file(number)),
                 env=self.env,
                 capture_output=True,
                 text=True,
@@ -148,7 +148,7 @@ def stack(shape: Shape) -> Iterator[Stack]:
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="axbench-")))
         key, crm_port, port = secrets.token_hex(8), free_port(), free_port()
-        environment = {name: value for name, value in os.environ.items() if name not in _OURS}
+        environment = {name: value for name, value in os.environ.items() if name not in OURS}
         sandbox = parts.enter_context(
             running(
                 [
@@ -206,7 +206,7 @@ def stack(shape: Shape) -> Iterator[Stack]:
         yield made
 
 
-_OURS = (
+OURS = (
     "DATA_DIR",
     "DATABASE_URL",
     "REDIS_URL",
@@ -243,7 +243,7 @@ def _wait_for(url: str, key: str) -> None:
         try:
             if requests.get(url, headers={"X-Sandbox-Key": key}, timeout=2).ok:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:
             time.sleep(0.1)
     raise RuntimeError("the pretend CRM did not start")
 
@@ -268,7 +268,8 @@ def _sub_account(number: int, fields: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _practice(number: int) -> dict[str, Any]:
+def practice_file(number: int) -> dict[str, Any]:
+    """The practice file of the benchmark's practice of that number."""
     return {
         "format": 1,
         "practice": {

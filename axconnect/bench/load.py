@@ -35,7 +35,7 @@ def _visit(practice: int, number: int, round_number: int) -> apro.Visit:
         email=f"bench{practice}.{number}@example.com",
         mobile_phone=f"(212) {200 + practice:03}-{number:04}",
     )
-    starts = datetime(2026, 3, 12, 10) + timedelta(days=round_number, minutes=number)
+    starts = datetime.fromisoformat("2026-03-12T10:00") + timedelta(days=round_number, minutes=number)
     service = apro.SERVICES[number % len(apro.SERVICES)]
     return apro.Visit(1_000_000 * (practice + 1) + 10_000 * round_number + number, client, starts, (service,))
 

@@ -80,7 +80,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         if self.manifest is None:
             return
-        self.initial |= dict(self._stored(self.manifest))
+        self.initial.update(self._stored(self.manifest))
         for credential in self.manifest.credentials:
             if name_is_in := self.fields.get(credential_field(credential.name)):
                 is_set = bool(self.instance.credential(credential.name))

@@ -55,7 +55,12 @@ class ConnectionAdmin(ScopedAdmin):
     search_fields = ("key", "emr", "practice__name")
     search_help_text = "Key, EMR or practice"
     change_form_outer_before_template = "axconnect/connection_panel.html"
-    actions_detail = ("send_test", "pause", "resume", "new_address")
+    actions_detail = (
+        "send_test",
+        "pause",
+        "resume",
+        {"title": "More", "icon": "more_horiz", "items": ["new_address"]},
+    )
     empty_words = "No connections yet."
     empty_next = "A connection is one practice's set-up of one EMR. Add one from the practice's page."
 
@@ -113,7 +118,7 @@ class ConnectionAdmin(ScopedAdmin):
             return ((None, {"fields": ["practice", "emr", "key"]}),)
         manifest = manifest_of(obj)
         basics = ["practice", "key", "emr_name", "base_url"]
-        if manifest and manifest.way == Way.WEBHOOK:
+        if manifest and manifest.way == Way.WEBHOOK and self.has_change_permission(request, obj):
             basics.append("webhook_address")
         if manifest and manifest.free_tasks_per_cycle:
             basics.append("billing_cycle_day")
@@ -162,6 +167,7 @@ class ConnectionAdmin(ScopedAdmin):
         manifest = manifest_of(row)
         words, colour = labels.health(row)
         events = InboundEvent.objects.for_practice(row.practice_id).filter(connection=row).defer("payload")
+        newest = events.order_by("-received_at").first()
         return {
             "connection": row,
             "practice": row.practice,
@@ -169,7 +175,8 @@ class ConnectionAdmin(ScopedAdmin):
             "health_words": words,
             "health_colour": colour,
             "incidents": row.incidents.filter(closed_at__isnull=True),
-            "last_event": events.order_by("-received_at").first(),
+            "last_event": newest,
+            "last_event_label": labels.kind_label(newest) if newest else "",
             "tasks": tasks_used(row, manifest) if manifest and manifest.free_tasks_per_cycle else None,
             "has_paths": bool(manifest and manifest.payload_fields),
             "number_of_overrides": len(row.field_paths or {}),

@@ -102,6 +102,12 @@ def shown_notes(effects: QuerySet[Effect]) -> list[ShownNote]:
     ]
 
 
+def shown_events(rows: QuerySet[InboundEvent]) -> list[tuple[InboundEvent, str]]:
+    """The newest events with what happened in words."""
+    newest = rows.defer("payload").select_related("connection").order_by("-pk")[:EVENTS_SHOWN]
+    return [(event, labels.kind_label(event)) for event in newest]
+
+
 @admin.register(Contact)
 class ContactAdmin(KeysetMixin, PageAdmin):
     """People in the CRM that AX Connect writes to."""
@@ -161,10 +167,7 @@ class ContactAdmin(KeysetMixin, PageAdmin):
             "ledger_colours": labels.LEDGER,
             "ledger_total": sum((line.amount for line in ledger if line.written_at), Decimal(0)),
             "notes": shown_notes(row.effects.all()),
-            "events": InboundEvent.objects.for_practice(practice)
-            .filter(contact=row)
-            .defer("payload")
-            .order_by("-pk")[:EVENTS_SHOWN],
+            "events": shown_events(InboundEvent.objects.for_practice(practice).filter(contact=row)),
             "crm_link": link_of(row),
         }
 
@@ -209,7 +212,7 @@ class PatientAdmin(KeysetMixin, PageAdmin):
     def page_context(self, request: HttpRequest, row: Patient) -> dict[str, Any]:
         profile = profiles([row.practice_id])[row.practice_id]
         visits = Visit.objects.for_practice(row.practice_id).filter(patient=row)
-        events = InboundEvent.objects.for_practice(row.practice_id).filter(patient=row).defer("payload")
+        events = InboundEvent.objects.for_practice(row.practice_id).filter(patient=row)
         return {
             "patient": row,
             "practice": row.practice,
@@ -219,7 +222,7 @@ class PatientAdmin(KeysetMixin, PageAdmin):
             "visits": shown_visits(visits, profile),
             "ledger": LedgerRow.objects.for_practice(row.practice_id).filter(patient=row).order_by("-pk"),
             "ledger_colours": labels.LEDGER,
-            "events": events.order_by("-pk")[:EVENTS_SHOWN],
+            "events": shown_events(events),
             "last_seen": events.aggregate(at=Max("received_at"))["at"],
             "questions": row.questions.filter(answer=""),
         }

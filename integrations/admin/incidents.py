@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from integrations.admin.events import SECRETS
 from integrations.admin.filters import ConnectionFilter, OpenFilter, PracticeFilter
 from integrations.models import Incident
 from integrations.templatetags.human import between, moment, words
@@ -33,7 +34,6 @@ class IncidentAdmin(PageAdmin):
 
     page_template = "axconnect/incident.html"
     list_display = ("what", "state_label", "practice", "side", "opened", "lasted")
-    list_select_related = ("practice", "connection__practice", "sub_account__practice")
     list_filter = (StillOpenFilter, PracticeFilter, ConnectionFilter)
     sortable_by = ()
     ordering = (F("closed_at").desc(nulls_first=True), "-pk")
@@ -42,7 +42,8 @@ class IncidentAdmin(PageAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         rows: QuerySet[Incident] = super().get_queryset(request)
-        return rows.select_related("practice", "connection__practice", "sub_account__practice")
+        joined = rows.select_related("practice", "connection__practice", "sub_account__practice")
+        return joined.defer(*SECRETS)
 
     @display(description="What is wrong")
     def what(self, incident: Incident) -> str:

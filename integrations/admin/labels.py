@@ -2,6 +2,7 @@
 
 from django.utils import timezone
 
+from integrations.emrs import registry
 from integrations.models import (
     Connection,
     ConnectionState,
@@ -85,3 +86,10 @@ def health(side: Connection | SubAccount) -> tuple[str, str]:
     if side.failures_in_a_row:
         return "Some calls fail", ASKS
     return "Works", GOOD
+
+
+def kind_label(event: InboundEvent) -> str:
+    """What happened, in the words of the EMR's manifest."""
+    emr = registry().get(event.connection.emr) if event.connection else None
+    declared = emr.manifest.event(event.kind) if emr else None
+    return declared.label if declared else (event.kind or "Unreadable event")

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from integrations.admin import labels
+from integrations.admin.events import SECRETS
 from integrations.admin.filters import ConnectionFilter, EmrFilter, PracticeFilter, choice_filter
 from integrations.admin.keyset import KeysetMixin
 from integrations.models import LedgerRow, LedgerState
@@ -30,7 +31,8 @@ class LedgerAdmin(KeysetMixin, PageAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerRow]:
         rows: QuerySet[LedgerRow] = super().get_queryset(request)
-        return rows.select_related("practice", "connection__practice", "sub_account__practice")
+        joined = rows.select_related("practice", "connection__practice", "sub_account__practice")
+        return joined.defer(*SECRETS)
 
     @display(
         description="State",

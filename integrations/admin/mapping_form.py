@@ -124,7 +124,7 @@ class SubAccountForm(forms.ModelForm):  # type: ignore[type-arg]
             placeholder = UNCHANGED if self.instance.token else "not set"
             self.fields["token"].widget.attrs["placeholder"] = placeholder
         if self.instance.pk:
-            self.initial |= dict(self._mapped())
+            self.initial.update(self._mapped())
         for name, crm_id in self.listing.proposed.items():
             if name in self.fields and not self.initial.get(name):
                 self.initial[name] = crm_id
@@ -289,7 +289,8 @@ class ListedIdField(forms.ChoiceField):
 
     def prepare_value(self, value: Any) -> Any:
         if value and not self.valid_value(value):
-            self.choices = [*self.choices, (value, f"{value} (not in the CRM any more)")]
+            gone = (value, f"{value} (not in the CRM any more)")
+            self.choices = [*self.choices, gone]  # type: ignore[misc]
         return value
 
     def validate(self, value: Any) -> None:

@@ -8,6 +8,8 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -18,6 +20,7 @@ from integrations.admin.filters import PracticeFilter
 from integrations.emrs import registry
 from integrations.models import Connection, LocationRoute, SubAccount
 from integrations.sync.golive import Check, State, checklist, is_ready
+from integrations.views.links import page_of
 from tenants.admin import LocationInline, MembershipInline, PracticeAdmin
 from tenants.models import Location, Practice, PracticeState
 from tenants.roles import Right
@@ -87,9 +90,12 @@ class RoutedLocationInline(LocationInline):
 class LinkInline(ReadOnlyMixin, ScopedInline):
     """Rows that have a page of their own: listed here, opened there."""
 
-    show_change_link = True
     max_num = 0
     can_delete = False
+
+    @display(description="Open")
+    def page(self, row: Any) -> SafeString:
+        return format_html('<a class="ax-link" href="{}">{}</a>', page_of(type(row), row.pk), row.key)
 
     @display(
         description="How it is", label={"Works": "success", "Paused": "warning", "Some calls fail": "warning"}
@@ -102,7 +108,7 @@ class ConnectionInline(LinkInline):
     """The EMRs of a practice."""
 
     model = Connection
-    fields = readonly_fields = ("key", "emr_name", "state", "health")
+    fields = readonly_fields = ("page", "emr_name", "state", "health")
 
     @display(description="EMR")
     def emr_name(self, row: Connection) -> str:
@@ -114,7 +120,7 @@ class SubAccountInline(LinkInline):
     """Where a practice's contacts live in the CRM."""
 
     model = SubAccount
-    fields = readonly_fields = ("key", "crm_subaccount_id", "is_default", "health")
+    fields = readonly_fields = ("page", "crm_subaccount_id", "is_default", "health")
 
 
 class GoLiveForm(BaseDialogForm):

@@ -35,7 +35,8 @@ def send_test_event(connection: Connection) -> str:
     except requests.RequestException as error:
         kind = type(error).__name__
         raise UserError(
-            f"Nothing answers at {connection.webhook_url} ({kind}). Check PUBLIC_URL and what stands before this server."
+            f"Nothing answers at {connection.webhook_url} ({kind}). "
+            "Check PUBLIC_URL and what stands before this server."
         ) from None
     if answer.status_code not in (200, 202):
         raise UserError(f"The door answered {answer.status_code}: {_words(answer)}")

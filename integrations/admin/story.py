@@ -142,11 +142,11 @@ def _values(body: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """(label, value) of what goes into the contact."""
     native, custom = body.get("native"), body.get("custom")
     for name, value in (native if isinstance(native, Mapping) else {}).items():
-        yield NATIVE.get(name, name), str(value)
+        yield NATIVE.get(str(name), str(name)), str(value)
     for name, value in (custom if isinstance(custom, Mapping) else {}).items():
         shown = next(iter(value.values()), "") if isinstance(value, Mapping) else value
         if shown not in (None, ""):
-            yield name, str(shown)
+            yield str(name), str(shown)
     if body.get("birth_date"):
         yield "Date of birth", str(body["birth_date"])
     if body.get("gender"):

@@ -69,7 +69,11 @@ class SubAccountAdmin(ScopedAdmin):
     search_help_text = "Key, CRM id or practice"
     inlines = (CustomFieldInline,)
     change_form_outer_before_template = "axconnect/subaccount_panel.html"
-    actions_detail = ("preview_fields", "provision_fields", "propose_mappings", "rotate_webhook")
+    actions_detail = (
+        "propose_mappings",
+        {"title": "Custom fields", "icon": "fact_check", "items": ["preview_fields", "provision_fields"]},
+        {"title": "More", "icon": "more_horiz", "items": ["rotate_webhook"]},
+    )
     empty_words = "No sub-accounts yet."
     empty_next = (
         "Add one for each container that a practice has in the CRM, with its private integration token."
@@ -117,7 +121,7 @@ class SubAccountAdmin(ScopedAdmin):
         )
         webhook = ["webhook_address", "webhook_secret_words"]
         sections.append(("Webhook for the CRM", {"fields": webhook, "classes": ["tab"]}))
-        sections.append(("Learned", {"fields": ["fields_read", "birth_date_words"], "classes": ["tab"]}))
+        sections.append(("From the CRM", {"fields": ["fields_read", "birth_date_words"], "classes": ["tab"]}))
         return [section for section in sections if section[1]["fields"]]
 
     def _listing(self, request: HttpRequest, obj: Any) -> CrmListing:
@@ -232,7 +236,7 @@ class SubAccountAdmin(ScopedAdmin):
         return f"{made} fields made." if made else "Nothing to make: every field is there."
 
     @object_button(
-        "Propose stages from the CRM",
+        "Propose stages",
         right="configure",
         icon="auto_awesome",
         ask="Reads pipelines, stages and workflows from the CRM and fills the empty boxes with what seems meant. "

@@ -89,6 +89,8 @@ class ParkedAs(models.TextChoices):
 class InboundEvent(models.Model):
     """One thing that arrived: stored before it is answered, never changed in what it says.
 
+    It is stored with its ``lane_key`` in one statement; a worker puts it into the ``lane`` of that key.
+
     ``story`` is why (list of sentences with a step name, no names of people); ``payload`` is the raw body,
     encrypted and cleared by retention. ``deliveries`` counts how often the sender sent it.
     """
@@ -97,6 +99,7 @@ class InboundEvent(models.Model):
     connection = models.ForeignKey(Connection, models.CASCADE, null=True, blank=True, related_name="events")
     sub_account = models.ForeignKey(SubAccount, models.CASCADE, null=True, blank=True, related_name="events")
     lane = models.ForeignKey(Lane, models.PROTECT, null=True, blank=True, related_name="events")
+    lane_key = models.CharField(max_length=80, blank=True, editable=False)
     patient = models.ForeignKey("Patient", models.SET_NULL, null=True, blank=True, related_name="events")
     contact = models.ForeignKey("Contact", models.SET_NULL, null=True, blank=True, related_name="events")
     source = models.CharField(max_length=10, choices=Source.choices)
@@ -140,6 +143,7 @@ class InboundEvent(models.Model):
             models.Index(fields=["practice", "-id"], name="events_of_practice"),
             models.Index(fields=["connection", "received_at"], name="events_by_time"),
             models.Index(fields=["lane", "id"], condition=Q(state="waiting"), name="events_waiting"),
+            models.Index(fields=["id"], condition=Q(state="waiting", lane__isnull=True), name="events_arrived"),
             models.Index(
                 fields=["state", "practice"],
                 condition=Q(state__in=["waiting", "held", "parked"]),

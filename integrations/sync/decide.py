@@ -480,7 +480,8 @@ def _payment(
     custom: dict[str, FieldValue] = {}
     if is_current:
         custom |= dict(record.fields)
-        custom |= {"Last Visit Date": record.visit_on, "Last Visit Service": record.service}
+        if sign > 0:
+            custom |= {"Last Visit Date": record.visit_on, "Last Visit Service": record.service}
     elif settings.manifest.payment_id_field:
         custom[settings.manifest.payment_id_field] = record.fields.get(settings.manifest.payment_id_field)
     if sign > 0:
@@ -522,17 +523,20 @@ def _payment_moves(
     story: list[tuple[str, str]],
 ) -> tuple[StageMove, ...]:
     """Value on the non-surgical opportunity (and the surgical one by switch), and the stage it may prove."""
-    creates = settings.manifest.creates_opportunity_on_payment
+    creates = settings.manifest.creates_opportunity_on_payment and record.kind is AmountKind.PAYMENT
     moves: list[StageMove] = []
     decision = decide_stage(visits, PipelineKind.NON_SURGICAL, settings) if record.proves_visit else None
     if decision is not None and change is not None:
         known = contact.opportunities.get(PipelineKind.NON_SURGICAL)
-        moved = (
-            decision.decided_by == change.visit.external_id or known is None or known.stage != decision.stage
-        )
+        own = next((visit for visit in visits if visit.id == change.visit.external_id), None)
+        decides = change.is_current and own is not None and decision.decided_by == own.id
+        moved = decides or known is None or known.stage != decision.stage
+        # What moves no stage makes a patient all the same once it is paid.
+        is_patient = decision.makes_patient or (own is not None and own.category in UNMOVING)
         story.append(("pipeline", decision.why))
+        stage = decision.stage if moved else None
         moves.append(
-            replace(decision, stage=decision.stage if moved else None, with_value=True, may_create=creates)
+            replace(decision, stage=stage, makes_patient=is_patient, with_value=True, may_create=creates)
         )
     elif record.proves_visit:
         story.append(("pipeline", "A paid invoice makes the contact a patient."))

@@ -12,10 +12,12 @@ from typing import Any
 
 from django.db import connection
 
-from integrations.models import Contact, Effect, EffectState, InboundEvent, Lane
+from integrations.models import Connection, Contact, Effect, EffectState, InboundEvent, Lane
+from tenants.encryption import encrypt
 
 _CONTACT, _EFFECT = Contact._meta.db_table, Effect._meta.db_table
 _EVENT, _LANE = InboundEvent._meta.db_table, Lane._meta.db_table
+_CONNECTION = Connection._meta.db_table
 
 
 def _time(at: datetime | None) -> Any:
@@ -27,6 +29,88 @@ def _run(sql: str, values: Sequence[Any]) -> int:
         cursor.execute(sql, values)
         count: int = cursor.rowcount
     return count
+
+
+def insert_event(event: InboundEvent) -> bool:
+    """Insert an event and set its id. False when one with its key is there already: nothing is written then."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT,
+            [
+                event.practice_id,
+                event.connection_id,
+                event.sub_account_id,
+                event.source,
+                event.kind,
+                event.dedupe_key,
+                event.lane_key,
+                encrypt(event.payload) if event.payload else "",
+                _time(event.occurred_at),
+                _time(event.received_at),
+                int(event.priority),
+                event.state,
+                event.reason,
+                json.dumps(event.story),
+                _time(event.finished_at),
+            ],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return False
+    event.pk = row[0]
+    return True
+
+
+_INSERT = f"""
+INSERT INTO {_EVENT}
+    (practice_id, connection_id, sub_account_id, source, kind, dedupe_key, lane_key, payload, occurred_at,
+     received_at, priority, state, reason, story, finished_at,
+     deliveries, held_for, held_key, parked_as, outcome, attempts, runs)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1, '', '', '', '', 0, 0)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+
+
+def put_into_lanes(events: Sequence[tuple[int, int, str, int]], now: datetime) -> None:
+    """Put stored events into their lanes, made where they are new; call inside a transaction.
+
+    ``events``: (id, practice id, lane key, priority). A lane's ``arrivals`` rises and it is due, unless it
+    backs off.
+    """
+    rows: dict[str, list[Any]] = {}
+    for _, practice_id, key, priority in events:
+        row = rows.setdefault(key, [practice_id, key, priority, _time(now), 0])
+        row[2], row[4] = min(row[2], priority), row[4] + 1
+    # In the order of their keys, so that two workers cannot wait for each other.
+    values = [value for key in sorted(rows) for value in rows[key]]
+    _run(_TOUCH.format(", ".join(["(%s, %s, %s, %s, %s, 0, '', '')"] * len(rows))), values)
+    ids = [event[0] for event in events]
+    _run(_INTO_LANE.format(", ".join(["%s"] * len(ids))), ids)
+
+
+_TOUCH = f"""
+INSERT INTO {_LANE} (practice_id, key, priority, next_at, arrivals, attempts, lease_owner, waits_because)
+VALUES {{}}
+ON CONFLICT (key) DO UPDATE SET
+    arrivals = {_LANE}.arrivals + excluded.arrivals,
+    priority = CASE WHEN {_LANE}.next_at IS NULL OR {_LANE}.priority > excluded.priority
+               THEN excluded.priority ELSE {_LANE}.priority END,
+    next_at = COALESCE({_LANE}.next_at, excluded.next_at)
+"""
+_INTO_LANE = (
+    f"UPDATE {_EVENT} SET lane_id = (SELECT lane.id FROM {_LANE} AS lane WHERE lane.key = {_EVENT}.lane_key)"
+    " WHERE id IN ({}) AND lane_id IS NULL"
+)
+
+
+def webhook_door(key: str) -> tuple[int, int, str, str, str] | None:
+    """(connection id, practice id, EMR, encrypted credentials, field paths as JSON) of a webhook address."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, practice_id, emr, credentials, field_paths FROM {_CONNECTION} WHERE webhook_key = %s", [key]
+        )
+        row: tuple[int, int, str, str, str] | None = cursor.fetchone()
+    return row
 
 
 def lease_contact(contact: Contact, token: str, now: datetime, until: datetime) -> bool:

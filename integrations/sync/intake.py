@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
-from django.db import connection as database
 from django.db.models import F
 from django.utils import timezone
 
 from integrations.contract.protocols import Receipt
-from integrations.models import EventState, InboundEvent, Lane, Priority, Source
-from integrations.sync import bell
+from integrations.models import EventState, InboundEvent, Priority, Source
+from integrations.sync import bell, hot
 
 logger = logging.getLogger(__name__)
 
@@ -111,25 +109,16 @@ def store(door: Door, raw: bytes, receipt: Receipt, now: datetime | None = None)
     else:
         dedupe_key = f"body:{hashlib.sha256(raw).hexdigest()}"
     event = _event(door, raw, receipt, dedupe_key, now)
-    try:
-        _insert(door, receipt, event, now)
-    except IntegrityError:
-        # Known already, which is rare: found out by the constraint rather than by a query every time.
+    if not hot.insert_event(event):
+        # Known already, which is rare: told by the constraint rather than asked for every time.
         known = _known(door, dedupe_key, now, by_body=not receipt.event_id)
         if known is not None:
             return _again(known)
-        _insert(door, receipt, event, now)
+        hot.insert_event(event)
     if event.state == EventState.IGNORED:
         return Stored(event.pk, "ignored")
     bell.ring()
     return Stored(event.pk, "stored")
-
-
-def _insert(door: Door, receipt: Receipt, event: InboundEvent, now: datetime) -> None:
-    with transaction.atomic():
-        if event.state == EventState.WAITING:
-            event.lane_id = touch_lane(door, receipt, event, now)
-        event.save(force_insert=True)
 
 
 def _short(event_id: str) -> str:
@@ -170,6 +159,7 @@ def _event(door: Door, raw: bytes, receipt: Receipt, dedupe_key: str, now: datet
         source=door.source,
         kind=receipt.kind[:100],
         dedupe_key=dedupe_key,
+        lane_key="" if ignored else lane_key(door, receipt.patient_id, dedupe_key),
         payload=raw.decode(),
         occurred_at=receipt.occurred_at,
         received_at=now,
@@ -186,35 +176,6 @@ def lane_key(door: Door, patient_id: str, dedupe_key: str) -> str:
     scope = f"c{door.connection_id}" if door.connection_id is not None else f"s{door.sub_account_id}"
     who = f"p:{patient_id.strip().casefold()}" if patient_id else f"e:{dedupe_key}"
     return f"{scope}:{hashlib.sha256(who.encode()).hexdigest()[:40]}"
-
-
-def touch_lane(door: Door, receipt: Receipt, event: InboundEvent, now: datetime) -> int:
-    """Id of the event's lane, made when it is new; its ``arrivals`` rises and it is due, unless it backs off."""
-    key = lane_key(door, receipt.patient_id, event.dedupe_key)
-    with database.cursor() as cursor:
-        cursor.execute(
-            _TOUCH, [door.practice_id, key, int(door.priority), _time(now), int(door.priority), _time(now)]
-        )
-        row: tuple[int] = cursor.fetchone()
-    return row[0]
-
-
-# One statement on SQLite and PostgreSQL alike; the ORM's upsert cannot add to a column or return the id.
-_TOUCH = f"""
-INSERT INTO {Lane._meta.db_table}
-    (practice_id, key, priority, next_at, arrivals, attempts, lease_owner, waits_because)
-VALUES (%s, %s, %s, %s, 1, 0, '', '')
-ON CONFLICT (key) DO UPDATE SET
-    arrivals = {Lane._meta.db_table}.arrivals + 1,
-    priority = CASE WHEN {Lane._meta.db_table}.next_at IS NULL OR {Lane._meta.db_table}.priority > %s
-               THEN excluded.priority ELSE {Lane._meta.db_table}.priority END,
-    next_at = COALESCE({Lane._meta.db_table}.next_at, %s)
-RETURNING id
-"""
-
-
-def _time(at: datetime) -> Any:
-    return database.ops.adapt_datetimefield_value(at)
 
 
 def receipt_of(emr: Any, body: Mapping[str, Any], field_paths: Mapping[str, Any]) -> Receipt:

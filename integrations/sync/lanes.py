@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -18,6 +19,7 @@ from integrations.sync import hot
 
 LEASE = timedelta(seconds=60)
 HEARTBEAT_SECONDS = 15.0
+TAKEN_IN_AT_ONCE = 500
 
 # Back-off of a lane after transient failures; after the last one the event needs attention.
 BACK_OFF = (10, 60, 300, 1800, 7200, 18000, 36000, 86400)
@@ -76,9 +78,26 @@ class Picker:
         ]
 
 
+def take_in(now: datetime | None = None) -> int:
+    """Put what was stored since the last look into its lanes, in the order of arrival. How many."""
+    arrived = InboundEvent.objects.across_practices().filter(state=EventState.WAITING, lane=None).order_by("id")
+    rows = list(arrived.values_list("pk", "practice_id", "lane_key", "priority")[:TAKEN_IN_AT_ONCE])
+    if rows:
+        with transaction.atomic():
+            hot.put_into_lanes(rows, now or timezone.now())
+    return len(rows)
+
+
+def anything_due(now: datetime) -> bool:
+    """Whether a worker would find something to do."""
+    arrived = InboundEvent.objects.across_practices().filter(state=EventState.WAITING, lane=None)
+    return arrived.exists() or Lane.objects.across_practices().filter(due(now)).exists()
+
+
 def claim(picker: Picker, worker: str, wanted: int, now: datetime | None = None) -> list[Claimed]:
     """Take the lease on up to ``wanted`` due lanes. Several workers may ask at once; each lane goes to one."""
     now = now or timezone.now()
+    take_in(now)
     ids = picker.pick(wanted, now)
     if not ids:
         return []

@@ -11,7 +11,6 @@ import redis
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
-from integrations.models import Lane
 from integrations.sync import bell, lanes
 
 logger = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class Scheduler:
 
     def tick(self) -> None:
         """Ring for whatever is due; now and then, ask for upkeep."""
-        if Lane.objects.across_practices().filter(lanes.due(timezone.now())).exists():
+        if lanes.anything_due(timezone.now()):
             bell.ring()
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + UPKEEP_SECONDS

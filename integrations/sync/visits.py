@@ -33,6 +33,8 @@ class Seen:
     is_noted: bool = False
     event_id: int = 0
     content: str = ""  # hash of the whole record: tells a repetition from a change that gets no note
+    type: str = ""
+    purposes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -45,6 +47,8 @@ class Seen:
             "n": self.is_noted,
             "e": self.event_id,
             "c": self.content,
+            "t": self.type,
+            "p": list(self.purposes),
         }
 
     @classmethod
@@ -59,6 +63,8 @@ class Seen:
             is_noted=row["n"],
             event_id=row["e"],
             content=row["c"],
+            type=row["t"],
+            purposes=tuple(row["p"]),
         )
 
     @property
@@ -140,26 +146,34 @@ def seen_in(record: AppointmentRecord, version: datetime, headline: str, event_i
         record.note,
         event_id=event_id,
         content=content,
+        type=record.type,
+        purposes=record.purposes,
     )
 
 
 def apply_appointment(visit: VisitData, record: AppointmentRecord, seen: Seen) -> VisitChange:
     """The visit after a message that routes (booked, completed, cancelled, no-show)."""
     states, is_news = _with_state(visit.states, seen)
-    is_current = is_newest(visit, seen.version, seen.outcome)
+    is_current = is_newest(visit, seen.version, seen.outcome) and states[-1].order == seen.order
     notes, states = _notes_due(states, visit.version, seen)
+    newest_first = states[::-1]
     changed = replace(
-        visit, states=states, ever_completed=visit.ever_completed or seen.outcome is Outcome.COMPLETED
+        visit,
+        states=states,
+        ever_completed=visit.ever_completed or seen.outcome is Outcome.COMPLETED,
+        # What the newest message leaves out is taken from those before it, even when they arrive after it.
+        type=next((state.type for state in newest_first if state.type), visit.type),
+        purposes=next((state.purposes for state in newest_first if state.purposes), visit.purposes),
     )
+    if is_current or (visit.version, visit.outcome) == (states[-1].version, states[-1].outcome):
+        dates = (state.visit_on for state in newest_first if state.visit_on)
+        changed = replace(changed, visit_on=next(dates, None))
     if is_current:
         changed = replace(
             changed,
             version=seen.version,
             outcome=seen.outcome,
             status=record.status,
-            visit_on=record.visit_on or visit.visit_on,
-            type=record.type or visit.type,
-            purposes=record.purposes or visit.purposes,
             practitioner=record.practitioner,
             location_name=record.location.name,
         )
@@ -169,7 +183,7 @@ def apply_appointment(visit: VisitData, record: AppointmentRecord, seen: Seen) -
 def apply_payment(visit: VisitData, record: PaymentRecord, version: datetime) -> VisitChange:
     """The visit after a payment that proves it: completed, without an appointment note of its own."""
     is_current = is_newest(visit, version, Outcome.COMPLETED)
-    changed = replace(visit, ever_completed=True)
+    changed = replace(visit, ever_completed=True, type=visit.type or record.service)
     if is_current:
         changed = replace(
             changed,
@@ -177,7 +191,6 @@ def apply_payment(visit: VisitData, record: PaymentRecord, version: datetime) ->
             outcome=Outcome.COMPLETED,
             status=record.status,
             visit_on=record.visit_on or visit.visit_on,
-            type=visit.type or record.service,
             practitioner=record.practitioner or visit.practitioner,
             location_name=record.location.name or visit.location_name,
         )
@@ -188,7 +201,14 @@ def apply_payment(visit: VisitData, record: PaymentRecord, version: datetime) ->
 def apply_recorded(visit: VisitData, record: AppointmentRecord, version: datetime) -> VisitChange:
     """The visit after a message that is only recorded: a reschedule moves its date, a deletion removes it."""
     changed = visit
-    if record.is_reschedule and record.visit_on and (visit.moved_at is None or version >= visit.moved_at):
+    if (
+        record.is_reschedule
+        and record.visit_on
+        and (
+            visit.moved_at is None
+            or (version, record.visit_on) >= (visit.moved_at, visit.moved_on or record.visit_on)
+        )
+    ):
         changed = replace(changed, moved_on=record.visit_on, moved_at=version)
     if record.is_deletion and (visit.removed_at is None or version > visit.removed_at):
         changed = replace(changed, removed_at=version)

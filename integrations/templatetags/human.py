@@ -89,13 +89,19 @@ def money(amount: Decimal | None, practice: Any = None) -> SafeString | str:
 
 @register.filter
 def took(milliseconds: float | None) -> str:
-    """``240 ms``, ``3.2 s`` or ``4 min``: how long something took."""
+    """``240 ms``, ``3.2 s``, ``4 min``, ``5 h`` or ``3 days``: how long something took."""
     if milliseconds is None:
         return ""
+    milliseconds = max(0.0, milliseconds)
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1000
-    return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = seconds / 60
+    if minutes < 90:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.0f} h" if minutes < 60 * 48 else f"{minutes / 60 / 24:.0f} days"
 
 
 @register.filter

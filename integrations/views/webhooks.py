@@ -1,6 +1,7 @@
 """Webhooks: verified, stored, committed, answered. Nothing else happens in the request."""
 
 import hmac
+import json
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,11 @@ from integrations.contract.errors import ConfigError
 from integrations.contract.protocols import Receipt
 from integrations.contract.reading import text
 from integrations.emrs import emr_for
-from integrations.models import Connection, SubAccount
+from integrations.models import SubAccount
 from integrations.models.events import Source
+from integrations.sync import hot
 from integrations.sync.intake import MAX_BODY_BYTES, BadBody, Door, parse_body, receipt_of, store
+from tenants.encryption import decrypt
 
 logger = logging.getLogger(__name__)
 
@@ -89,20 +92,17 @@ def _raw_body(request: HttpRequest) -> bytes:
 
 
 def _emr_door(key: str) -> tuple[Door, str, Any]:
-    row = (
-        Connection.objects.across_practices()
-        .filter(webhook_key=key)
-        .values_list("pk", "practice_id", "emr", "credentials", "field_paths")
-        .first()
-    )
+    row = hot.webhook_door(key)
     if row is None:
         raise Refused(404, "There is no such webhook address.")
-    pk, practice_id, slug, credentials, field_paths = row
+    pk, practice_id, slug, sealed, paths = row
     try:
         folder = emr_for(slug)
     except ConfigError as error:
         raise Refused(404, str(error)) from None
-    secret = text((credentials or {}).get("header_secret"))
+    credentials = json.loads(decrypt(sealed)) if sealed else {}
+    field_paths = json.loads(paths) if isinstance(paths, str) else paths
+    secret = text(credentials.get("header_secret"))
     return Door(practice_id, connection_id=pk), secret, lambda body: receipt_of(folder, body, field_paths)
 
 

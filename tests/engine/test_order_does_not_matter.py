@@ -26,7 +26,7 @@ from integrations.sync import visits as visit_rules
 from integrations.sync.categorize import verdict
 from integrations.sync.decide import KnownVisit, Settings, decide_stage, is_only_recorded
 from integrations.sync.profile import CategoryProfile, ConnectionProfile, PracticeProfile
-from tests.engine.histories import CATEGORIES, Step, histories
+from tests.engine.histories import CATEGORIES, KINDS, Step, histories
 from tests.engine.world import START, World, practice_file
 
 EMR = emr_for("aestheticspro")
@@ -36,7 +36,9 @@ _CLIENTS = count(70_000)
 
 
 def switch_sets() -> st.SearchStrategy[Switches]:
-    return st.fixed_dictionaries({"act_on_reschedules": st.booleans(), "separate_consult_stages": st.booleans()})
+    return st.fixed_dictionaries(
+        {"act_on_reschedules": st.booleans(), "separate_consult_stages": st.booleans()}
+    )
 
 
 # The rules alone
@@ -51,7 +53,9 @@ def practice_with(switches: Switches) -> tuple[PracticeProfile, ConnectionProfil
         for name, category in CATEGORIES.items()
     }
     zone = ZoneInfo("America/New_York")
-    return PracticeProfile(1, "p", 1, False, "US", zone, True, False, {1: connection}, {}, {}, rows), connection
+    return PracticeProfile(
+        1, "p", 1, False, "US", zone, True, False, {1: connection}, {}, {}, rows
+    ), connection
 
 
 def told(steps: Iterable[Step], switches: Switches) -> dict[str, Any]:
@@ -80,7 +84,9 @@ def told(steps: Iterable[Step], switches: Switches) -> dict[str, Any]:
     decision = decide_stage(known, PipelineKind.NON_SURGICAL, rules)
     return {
         "stage": decision and (decision.stage, decision.makes_patient, decision.decided_by, decision.why),
-        "visits": [(v.id, v.data.outcome, v.data.effective_on, v.category, v.data.ever_completed) for v in known],
+        "visits": [
+            (v.id, v.data.outcome, v.data.effective_on, v.category, v.data.ever_completed) for v in known
+        ],
         "notes": notes,
     }
 
@@ -103,12 +109,16 @@ def changed(
     ([Step("booked", 0, 1, 9), Step("booked", 0, 1, 14), Step("cancelled", 1, 2)], [1, 0, 2]),
     {"act_on_reschedules": True, "separate_consult_stages": False},
 )
+@example(  # two moves of one moment that are only recorded
+    ([Step("rescheduled", 0, 1, 9), Step("rescheduled", 0, 1, 14)], [1, 0]),
+    {"act_on_reschedules": False, "separate_consult_stages": False},
+)
 @example(  # a cancellation that does not say of what comes before the booking that does
     ([Step("booked", 2, 1), Step("cancelled bare", 2, 2)], [1, 0]),
     {"act_on_reschedules": False, "separate_consult_stages": False},
 )
 @example(  # an invoice that names something else comes before the booking
-    ([Step("booked", 3, 1), Step("invoice", 3)], [1, 0]),
+    ([Step("booked", 3, 1), Step("invoice for more", 3)], [1, 0]),
     {"act_on_reschedules": False, "separate_consult_stages": True},
 )
 def test_the_rules_end_the_same_in_every_order(history, switches):
@@ -138,7 +148,10 @@ def test_a_state_that_comes_back_gets_a_note_each_time():
 
 _OWN_LINE = re.compile(r"^(Reference|Order|Rescheduled): .*$", re.MULTILINE)
 # Of several events that say the same of a visit only the first gets a note; which word it uses is its own.
-_HEADLINES = (("appointment rescheduled", "appointment booked"), ("appointment deleted", "appointment cancelled"))
+_HEADLINES = (
+    ("appointment rescheduled", "appointment booked"),
+    ("appointment deleted", "appointment cancelled"),
+)
 
 
 def comparable(note: str) -> str:
@@ -193,7 +206,11 @@ def outcome_of(world: World, client: apro.Client) -> Any:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     print_blob=True,
 )
-@given(history=histories(longest=6), fresh=st.lists(st.booleans(), min_size=10, max_size=10))
+# Without the vague ones: what a first message leaves out or calls by another name cannot be known before the
+# next one, and a card is not unmade.
+@given(
+    history=histories(longest=6, wordings=(KINDS,)), fresh=st.lists(st.booleans(), min_size=10, max_size=10)
+)
 def test_the_whole_engine_ends_the_same_in_every_order(world, switches, history, fresh):
     ready(world, switches)
     steps, order = history

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db.models import Max
 
+from axconnect.bench.accept import measure
 from axconnect.bench.end_to_end import Result, Shape, stack
 from axconnect.bench.processes import postgres_programs
 from integrations.models import Effect, InboundEvent
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--workers", type=int, default=2)
         parser.add_argument("--lanes", type=int, default=8)
+        parser.add_argument("--only", choices=["accept", "deliver"], help="leave the other half out")
         parser.add_argument("--times", type=int, help="print the times of the newest N events and end")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,11 +37,25 @@ class Command(BaseCommand):
             if database == "postgres" and postgres_programs() is None:
                 self.stdout.write("PostgreSQL is not installed: left out.")
                 continue
-            for latency in options["latency"]:
-                shape = Shape(options["events"], 4, latency, options["workers"], options["lanes"], database)
-                with stack(shape) as made:
-                    self._say(shape, "new contacts", made.round(0))
-                    self._say(shape, "linked contacts", made.round(1))
+            if options["only"] != "deliver":
+                self._accepts(database, options["events"])
+            if options["only"] != "accept":
+                for latency in options["latency"]:
+                    self._deliveries(
+                        Shape(options["events"], 4, latency, options["workers"], options["lanes"], database)
+                    )
+
+    def _accepts(self, database: str, events: int) -> None:
+        rates = measure(database, events)
+        self.stdout.write(
+            f"{database}: bare view {rates.bare:.0f} accepts/s, webhook {rates.webhook:.0f} accepts/s "
+            f"({rates.share:.0%} of it)"
+        )
+
+    def _deliveries(self, shape: Shape) -> None:
+        with stack(shape) as made:
+            self._say(shape, "new contacts", made.round(0))
+            self._say(shape, "linked contacts", made.round(1))
 
     def _say(self, shape: Shape, what: str, result: Result) -> None:
         parts = ", ".join(
