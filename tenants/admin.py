@@ -231,7 +231,7 @@ class UserAdmin(ScopedAdmin, DjangoUserAdmin):  # type: ignore[misc]
         return ", ".join(words) or "No role yet"
 
 
-def _roles_seen_by(viewer: Any) -> Prefetch[Any]:
+def _roles_seen_by(viewer: Any) -> "Prefetch[Any]":
     """Only roles in practices that the viewer knows of."""
     seen = rows_with(viewer, Membership, Right.MANAGE_PEOPLE).select_related("practice")
     return Prefetch("memberships", seen)

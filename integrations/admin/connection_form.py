@@ -10,7 +10,7 @@ from typing import Any
 from django import forms
 from django.utils.text import slugify
 from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
@@ -71,6 +71,13 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
     """Base of the forms that ``form_for`` makes for each EMR."""
 
     manifest: Manifest | None = None
+    base_url = forms.URLField(
+        label="Base address",
+        required=False,
+        assume_scheme="https",
+        help_text="Empty: the EMR's own address.",
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+    )
 
     class Meta:
         model = Connection
@@ -226,7 +233,7 @@ def _switch(switch: Switch) -> forms.Field:
             required=False,
             choices=options,
             help_text=switch.help,
-            widget=UnfoldAdminCheckboxSelectMultiple,
+            widget=UnfoldAdminCheckboxSelectMultipleWidget,
         )
     if switch.choices:
         options = [(choice, choice) for choice in switch.choices]

@@ -114,7 +114,6 @@ class ContactAdmin(KeysetMixin, PageAdmin):
 
     page_template = "axconnect/contact.html"
     list_display = ("number", "crm_id", "sub_account", "type_label", "value", "patients", "gone")
-    list_select_related = ("sub_account__practice",)
     list_filter = (PracticeFilter,)
     search_fields = ("crm_id",)
     search_help_text = "Contact id in the CRM"
@@ -124,7 +123,8 @@ class ContactAdmin(KeysetMixin, PageAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
         rows: QuerySet[Contact] = super().get_queryset(request)
-        return rows.prefetch_related(LINKS)
+        joined = rows.select_related("sub_account__practice").prefetch_related(LINKS)
+        return joined.defer("sub_account__token", "sub_account__webhook_secret")
 
     @display(description="Contact")
     def number(self, contact: Contact) -> str:
@@ -178,7 +178,6 @@ class PatientAdmin(KeysetMixin, PageAdmin):
 
     page_template = "axconnect/patient.html"
     list_display = ("number", "external_id", "practice", "connection", "contacts", "first_seen")
-    list_select_related = ("practice", "connection__practice")
     list_filter = (PracticeFilter, ConnectionFilter, EmrFilter)
     search_fields = ("=external_id",)
     search_help_text = "Patient id in the EMR"
@@ -194,7 +193,8 @@ class PatientAdmin(KeysetMixin, PageAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Patient]:
         rows: QuerySet[Patient] = super().get_queryset(request)
-        return rows.select_related("practice", "connection__practice").prefetch_related(LINKS)
+        joined = rows.select_related("practice", "connection__practice").prefetch_related(LINKS)
+        return joined.defer("demographics", "connection__credentials")
 
     @display(description="Patient")
     def number(self, patient: Patient) -> str:

@@ -66,7 +66,6 @@ class EventAdmin(KeysetMixin, PageAdmin):
     page_template = "axconnect/event.html"
     list_display = ("number", "state_label", "what", "practice", "from_where", "received", "short_reason")
     list_display_links = ("number",)
-    list_select_related = ("practice", "connection", "sub_account")
     list_filter = (
         choice_filter("state", "state", EventState),
         PracticeFilter,

@@ -94,7 +94,6 @@ class IdentityQuestionAdmin(PageAdmin):
 
     page_template = "axconnect/identity.html"
     list_display = ("number", "state_label", "practice", "clash_words", "waiting_label", "asked", "answered")
-    list_select_related = ("patient__practice", "sub_account__practice", "answered_by")
     list_filter = (UnansweredFilter, PracticeFilter)
     ordering = ("answer", "-pk")
     empty_words = "No questions."

@@ -64,7 +64,6 @@ class SubAccountAdmin(ScopedAdmin):
         "stages_mapped",
     )
     list_filter = (PracticeFilter, "pipeline_logic")
-    list_select_related = ("practice",)
     search_fields = ("key", "crm_subaccount_id", "practice__name")
     search_help_text = "Key, CRM id or practice"
     inlines = (CustomFieldInline,)

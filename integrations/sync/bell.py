@@ -20,6 +20,9 @@ _MARK = "ax:bell:{}"
 # A mark outlives a lost job by this much; the tick rings again anyway.
 MARK_SECONDS = 10
 _silent_until = 0.0
+# A ring this fresh still stands or was answered by a drain that goes on looking for longer than this.
+FRESH_SECONDS = 0.01
+_rung_at: dict[str, float] = {}
 
 
 def ring(queue: str = EVENTS, *, waiting_jobs: int = 2) -> bool:
@@ -28,7 +31,8 @@ def ring(queue: str = EVENTS, *, waiting_jobs: int = 2) -> bool:
     At most ``waiting_jobs`` jobs wait on the queue at a time: each works until nothing is due.
     """
     global _silent_until
-    if time.monotonic() < _silent_until:
+    now = time.monotonic()
+    if now < _silent_until or now - _rung_at.get(queue, 0.0) < FRESH_SECONDS:
         return False
     try:
         rq_queue = rq_queue_named(queue)
@@ -36,6 +40,7 @@ def ring(queue: str = EVENTS, *, waiting_jobs: int = 2) -> bool:
         pipe.set(_MARK.format(queue), 1, nx=True, ex=MARK_SECONDS)
         pipe.llen(rq_queue.key)
         is_first, length = pipe.execute()
+        _rung_at[queue] = now
         if not is_first or length >= waiting_jobs:
             return False
         enqueue(rq_queue, f"integrations.sync.jobs.{_JOBS[queue]}")

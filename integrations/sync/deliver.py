@@ -73,9 +73,22 @@ class Delivery:
         self.work = work
         self.account = account
         self.person = person
-        self.client: CrmClient = client_for(account, work.event.priority)
+        self._client: CrmClient = client_for(account, work.event.priority)
+        self._called = False  # whether this effect has called the CRM since its mark was set
         self.contact: Contact | None = work.event.contact
         self.contact_is_new = False
+
+    @property
+    def client(self) -> CrmClient:
+        """The CRM, for one call more. Raises LeaseLost when an effect's earlier call outlasted the lease."""
+        if self._called:
+            self._check_lease()
+        self._called = True
+        return self._client
+
+    def _check_lease(self) -> None:
+        if not hot.holds_lane(self.work.lane.id, self.work.lane.owner):
+            raise lanes.LeaseLost
 
     def run(self, effects: Sequence[Effect]) -> None:
         """Send what is not done yet, in order. Raises the contract's errors, HeldForIdentity, InDoubt, LeaseLost."""
@@ -97,9 +110,12 @@ class Delivery:
 
     def _send(self, effect: Effect, following: Effect | None, *, in_doubt: bool) -> None:
         started = time.monotonic()
+        self._called = False
         try:
             answer = _SENDERS[effect.kind](self, effect, in_doubt)
         except Exception as error:
+            # Whoever has the lane now may have done it meanwhile: then this error says nothing any more.
+            self._check_lease()
             self._note_attempt(effect, started, error)
             if effect.kind == EffectKind.ENROL and _may_have_happened(error):
                 self._leave_in_doubt(effect)
@@ -165,6 +181,8 @@ class Delivery:
     def _leave_in_doubt(self, effect: Effect) -> None:
         words = "It is not certain that the enrolment happened. It is not repeated: the patient could be written to twice."
         _update(effect, state=EffectState.IN_DOUBT, reason=words, attempts=effect.attempts)
+        if self.contact is not None:
+            self._enrolled_for_birthday(effect, self.contact)
         self.work.tell("enrolment", words)
 
     # The contact
@@ -402,6 +420,7 @@ class Delivery:
 
     def _open_ledger(self, effect: Effect, contact: Json) -> None:
         """Write down before and after, so that a crash in the middle can be told from a write that happened."""
+        self._check_lease()
         field_id = self._field_id(identity.LIFETIME_VALUE)
         before = amount_value(contact, field_id) if field_id else None
         money = effect.body["money"]
@@ -491,10 +510,14 @@ class Delivery:
             return {"skipped": f'"{name}" is not mapped to a CRM workflow any more.'}
         contact = self._the_contact()
         self.client.enrol(contact.crm_id, workflow_id)
+        self._enrolled_for_birthday(effect, contact)
+        return {"workflow": workflow_id}
+
+    def _enrolled_for_birthday(self, effect: Effect, contact: Contact) -> None:
+        """Once per contact and birth date, also where it is not certain: the next visit must not do it again."""
         if effect.body.get("birthday"):
             contact.birthday_enrolled_for = effect.body["birthday"]
             contact.save(update_fields=["birthday_enrolled_for"])
-        return {"workflow": workflow_id}
 
     def _the_contact(self) -> Contact:
         if self.contact is None:

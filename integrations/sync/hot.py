@@ -150,6 +150,13 @@ def release_lane(lane_id: int, owner: str, arrivals: int) -> bool:
     return bool(_run(sql, [lane_id, owner, arrivals]))
 
 
+def holds_lane(lane_id: int, owner: str) -> bool:
+    """Whether the lane is still this owner's."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM {_LANE} WHERE id = %s AND lease_owner = %s", [lane_id, owner])
+        return cursor.fetchone() is not None
+
+
 def mark_sending(effect: Effect, lane_id: int, owner: str, now: datetime) -> bool:
     """Write down that an effect is about to be sent. False when the lane is not ours any more."""
     effect.state, effect.sent_at = EffectState.SENDING, now
@@ -210,9 +217,9 @@ WHERE id IN (%s, %s) AND {_IS_OURS}
 """
 
 
-def plan_event(event: InboundEvent) -> None:
-    """Write down that an event is planned: when, about whom, and why."""
-    _run(
+def plan_event(event: InboundEvent, lane_id: int, owner: str) -> bool:
+    """Write down that an event is planned: when, about whom, and why. False when the lane is not ours any more."""
+    planned = _run(
         _PLANNED,
         [
             _time(event.planned_at),
@@ -223,13 +230,16 @@ def plan_event(event: InboundEvent) -> None:
             event.held_for,
             event.held_key,
             event.pk,
+            lane_id,
+            owner,
         ],
     )
+    return bool(planned)
 
 
 _PLANNED = (
     f"UPDATE {_EVENT} SET planned_at = %s, patient_id = %s, contact_id = %s, sub_account_id = %s, story = %s,"
-    " held_for = %s, held_key = %s WHERE id = %s"
+    f" held_for = %s, held_key = %s WHERE id = %s AND {_IS_OURS}"
 )
 
 

@@ -121,7 +121,8 @@ def plan(work: Work, records: Sequence[Record]) -> list[Effect]:
             effect for position, row in enumerate(found) for effect in _record_and_decide(work, row, position)
         ]
         work.event.planned_at = timezone.now()
-        hot.plan_event(work.event)
+        if not hot.plan_event(work.event, work.lane.id, work.lane.owner):
+            raise lanes.LeaseLost
     return effects
 
 

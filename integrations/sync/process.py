@@ -64,6 +64,7 @@ def work_lane(lane: Claimed, profile: PracticeProfile, is_stopping: Callable[[],
         lanes.release(lane)
     except LeaseLost:
         logger.warning("lane %s went to another worker", lane.id)
+        lane.contacts.clear()  # whoever has the lane now holds their leases too
     finally:
         hot.release_contacts(sorted(lane.contacts), f"lane:{lane.id}")
     return finished

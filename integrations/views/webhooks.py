@@ -82,8 +82,10 @@ def _raw_body(request: HttpRequest) -> bytes:
     length = request.headers.get("Content-Length", "")
     if length.isdigit() and int(length) > MAX_BODY_BYTES:
         raise Refused(413, "The body is larger than 1 MB.")
+    # Django reads nothing of a body that comes in chunks; the server marks the end of one.
+    in_chunks = not length and request.META.get("wsgi.input_terminated")
     try:
-        raw = request.read(MAX_BODY_BYTES + 1)
+        raw = (request.META["wsgi.input"] if in_chunks else request).read(MAX_BODY_BYTES + 1)
     except (UnreadablePostError, RawPostDataException, OSError):
         raise Refused(400, "The body broke off.") from None
     if len(raw) > MAX_BODY_BYTES:

@@ -1,6 +1,7 @@
 """A small world for engine tests: one med spa, a pretend CRM over HTTP, webhooks through the real door."""
 
 import json
+import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -124,10 +125,19 @@ class World:
         self.practice = Practice.objects.across_practices().get(slug="bluestone")
         self.connection = Connection.objects.for_practice(self.practice).get(key="apro")
 
-    def map_workflows(self) -> None:
-        """Map the three workflows of AestheticsPro."""
-        account = practice_file()["sub_accounts"][0] | {"workflows": WORKFLOWS}
-        self.setup(sub_accounts=[account])
+    def map_workflows(self, **changes: Any) -> None:
+        """Map the three workflows of AestheticsPro; ``changes`` are those of ``switch``."""
+        self.switch(workflows=WORKFLOWS, **changes)
+
+    def switch(
+        self, *, workflows: dict[str, str] | None = None, logic: str = "ax_connect", **switches: Any
+    ) -> None:
+        """Import the practice with these workflows, this pipeline logic and these switches."""
+        document = practice_file()
+        document["sub_accounts"][0] |= {"workflows": workflows or {}, "pipeline_logic": logic}
+        names = switches.pop("workflow_names", {})
+        document["connections"][0] |= {"switches": switches, "workflow_names": names}
+        self.setup(**document)
 
     def door(self, method: str, path: str, body: Any = None) -> Any:
         """Call the pretend CRM's control door."""
@@ -138,15 +148,43 @@ class World:
         assert answer.ok, answer.text
         return answer.json()
 
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the CRM's API as somebody at the practice would who works in it by hand."""
+        headers = {"Authorization": f"Bearer {TOKEN}", "Version": "2021-07-28"}
+        answer = requests.request(method, f"{self.url}/crm{path}", json=body, headers=headers, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def field_id(self, name: str) -> str:
+        """The CRM's id of a custom field."""
+        (account,) = self.door("GET", "/sub-accounts")["sub_accounts"]
+        return next(one["id"] for one in account["custom_fields"]["fields"] if one["name"] == name)
+
+    def make_contact(self, fields: dict[str, Any] | None = None, **native: Any) -> str:
+        """A contact that somebody made in the CRM; its id."""
+        custom = [{"id": self.field_id(name), "field_value": value} for name, value in (fields or {}).items()]
+        body = {"locationId": "LOC1", **native, "customFields": custom}
+        return str(self.api("POST", "/contacts/", body)["contact"]["id"])
+
+    def write_field(self, contact_id: str, name: str, value: Any) -> None:
+        """Somebody changes a custom field by hand."""
+        values = [{"id": self.field_id(name), "field_value": value}]
+        self.api("PUT", f"/contacts/{contact_id}", {"customFields": values})
+
+    def make_opportunity(self, contact_id: str, stage: str, status: str = "open", **more: Any) -> str:
+        """An opportunity that somebody made in the CRM; its id."""
+        body = {"locationId": "LOC1", "contactId": contact_id, "pipelineId": "P2", "name": "By hand"}
+        body |= {"pipelineStageId": STAGES.get(stage, stage), "status": status} | more
+        return str(self.api("POST", "/opportunities/", body)["opportunity"]["id"])
+
+    def redo_sub_account(self, **changes: Any) -> None:
+        """Give the CRM's sub-account another setup; its contacts stay."""
+        self.door("POST", "/sub-accounts", self._sub_account("LOC1", TOKEN, **changes))
+
     def stages(self, names: dict[str, str]) -> None:
         """Give the non-surgical pipeline these stages (name → id) in the CRM."""
-        pipeline = {"id": "P2", "name": "Non-Surgical"}
         listed = [{"id": pk, "name": name} for name, pk in names.items()]
-        self.door(
-            "POST",
-            "/sub-accounts",
-            self._sub_account("LOC1", TOKEN, pipelines=[pipeline | {"stages": listed}]),
-        )
+        self.redo_sub_account(pipelines=[{"id": "P2", "name": "Non-Surgical", "stages": listed}])
 
     def faults(self, *rules: dict[str, Any], **settings: Any) -> None:
         """Switch faults on (see integrations/sandbox/faults.py); none clears them."""
@@ -206,6 +244,19 @@ class World:
     def forget_calls(self) -> None:
         self.door("DELETE", "/requests")
 
+    def opportunity(self) -> dict[str, Any]:
+        """The only contact's only opportunity."""
+        (found,) = self.contact()["opportunities"]
+        return dict(found)
+
+    def notes(self) -> list[str]:
+        """The only contact's notes without their references, oldest first."""
+        return [without_reference(note["body"]) for note in reversed(self.contact()["notes"])]
+
+    def enrolments(self) -> list[str]:
+        """CRM workflows in which the only contact was enrolled, oldest first."""
+        return [one["workflow_id"] for one in reversed(self.contact()["enrolments"])]
+
     def states(self) -> dict[str, int]:
         """Events by state."""
         counts: dict[str, int] = {}
@@ -218,6 +269,18 @@ class World:
 
     def our_contact(self) -> Contact:
         return Contact.objects.for_practice(self.practice).get()
+
+
+def without_reference(note: str) -> str:
+    """A note's text up to our reference, which must be its last line."""
+    text, last = note.rsplit("\n", 1)
+    assert re.fullmatch(r"Reference: AX-[A-Z2-7]{10}", last), note
+    return text
+
+
+def story(event: InboundEvent, step: str) -> str:
+    """What the event's story says under ``step``."""
+    return " ".join(row["text"] for row in event.story if row["step"] == step)
 
 
 START = datetime.fromisoformat("2026-03-10T15:00:00+00:00")

@@ -76,8 +76,9 @@ class Stack:
         self.until(self.redis.answers, "Redis answers")
 
     def start_web(self) -> None:
-        self.start("web", web_command(self.port))
-        self.until(lambda: _answers(f"{self.url}/healthz"), "the web server answers")
+        web = self.start("web", web_command(self.port))
+        self.until(lambda: not web.is_running or _answers(f"{self.url}/healthz"), "the web server answers")
+        assert web.is_running, web.output()
 
     def start_up(self, workers: int = 2) -> Program:
         """`manage.py up` instead of single parts; waits until it is ready."""
