@@ -108,6 +108,7 @@ class Start:
         say(f"AX Connect is ready at {self.launch.url}/")
         if self.launch.demo:
             say_sign_in(settings.DATA_DIR / "demo.json")
+            say(f"The sandbox CRM, where cards move by themselves: {self.launch.url}/sandbox/")
 
 
 def manage(name: str, *words: str, **options: Any) -> Part:
@@ -160,7 +161,6 @@ def say_sign_in(path: Path) -> None:
     """Print how to sign in to the demo, from the file that `seed_demo` wrote."""
     person = json.loads(path.read_text())
     say(f"Sign in as {person['email']} with the password {person['password']}")
-    say(f"The sandbox CRM, where cards move by themselves: {settings.SANDBOX_URL}/")
 
 
 def say(text: str) -> None:

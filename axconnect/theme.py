@@ -25,6 +25,12 @@ def sandbox_address() -> str:
     return reverse("sandbox") if settings.DEMO else ""
 
 
+def on_patients(request: HttpRequest) -> bool:
+    """Whether the page is about patients; the search page has an entry of its own."""
+    patients, search = reverse("admin:integrations_patient_changelist"), reverse("admin:find-patient")
+    return request.path.startswith(patients) and request.path != search
+
+
 def _item(title: str, icon: str, link: str, permission: str = "sees", **more: Any) -> dict[str, Any]:
     address = reverse_lazy(f"admin:{link}")
     return {"title": title, "icon": icon, "link": address, "permission": f"{MENU}.{permission}", **more}
@@ -72,7 +78,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             _item("Contacts", "contacts", "integrations_contact_changelist"),
-            _item("Patients", "personal_injury", "integrations_patient_changelist"),
+            _item("Patients", "personal_injury", "integrations_patient_changelist", active=on_patients),
             _item("Ledger", "payments", "integrations_ledgerrow_changelist", **_badge("unsure_payments")),
         ],
     },

@@ -1,5 +1,6 @@
 """Appointment types: what each counts as, and who confirmed it."""
 
+import zoneinfo
 from typing import Any
 
 from django.contrib import admin, messages
@@ -108,7 +109,8 @@ class AppointmentTypeAdmin(ScopedAdmin):
         if not row.is_confirmed or row.confirmed_at is None:
             return "Nobody yet"
         by = str(row.confirmed_by) if row.confirmed_by else row.get_confirmed_via_display()
-        return f"{by}, {row.confirmed_at:%b} {row.confirmed_at.day}, {row.confirmed_at.year}"
+        at = row.confirmed_at.astimezone(zoneinfo.ZoneInfo(row.practice.time_zone))
+        return f"{by}, {at:%b} {at.day}, {at.year}"
 
     @action(description="Confirm the category shown", permissions=["change"])
     def confirm_selected(self, request: HttpRequest, queryset: QuerySet[AppointmentType]) -> None:

@@ -89,7 +89,7 @@ class LocationInline(ScopedInline):
 class PracticeAdmin(ScopedAdmin):
     """A practice: what it is called, where it is, and who works there."""
 
-    list_display = ("name", "state_label", "kind", "location_count", "people_count", "created_at")
+    list_display: Any = ("name", "state_label", "kind", "location_count", "people_count")
     list_filter = ("state", "kind")
     search_fields = ("name", "slug")
     search_help_text = "Name of a practice"
@@ -171,7 +171,9 @@ class UserAdmin(ScopedAdmin, DjangoUserAdmin):  # type: ignore[misc]
     empty_next = "Add a person, then give them a role on a practice's page."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return people_for(request.user).prefetch_related(_roles_seen_by(request.user)).order_by(*self.ordering)
+        return (
+            people_for(request.user).prefetch_related(_roles_seen_by(request.user)).order_by(*self.ordering)
+        )
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.allowed(request, Right.MANAGE_PEOPLE)

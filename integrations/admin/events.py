@@ -12,7 +12,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -21,6 +20,7 @@ from integrations.admin import labels
 from integrations.admin.advice import ways_on
 from integrations.admin.filters import (
     ConnectionFilter,
+    DayFilter,
     EmrFilter,
     EventKindFilter,
     PracticeFilter,
@@ -74,7 +74,7 @@ class EventAdmin(KeysetMixin, PageAdmin):
         EventKindFilter,
         choice_filter("held for", "held_for", HeldFor),
         choice_filter("parked as", "parked_as", ParkedAs),
-        ("received_at", RangeDateTimeFilter),
+        ("received_at", DayFilter),
     )
     search_fields = ("pk",)
     search_help_text = "Number of an event"

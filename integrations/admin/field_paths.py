@@ -42,7 +42,7 @@ class FieldPathsForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        for name, value in cleaned.items():
+        for name, value in list(cleaned.items()):
             problem = _problem(paths_in(value))
             if problem:
                 self.add_error(name, problem)

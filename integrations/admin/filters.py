@@ -1,14 +1,18 @@
 """Filters of the lists. Choices come from the practices that the person sees, never from others."""
 
+import zoneinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import DropdownFilter
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
+from unfold.utils import parse_date_str
 
 from integrations.emrs import registry
 from integrations.models import Connection
+from tenants.models import Practice
 from tenants.roles import Right
 from tenants.scoped_admin import practice_choices, rows_with
 
@@ -79,6 +83,31 @@ class EventKindFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class DayFilter(RangeDateFilter):
+    """From one day to another, both included, as days fall at the practice that is chosen or the only one."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        zone = self._zone(request)
+        first, last = self._day("from"), self._day("to")
+        if first:
+            queryset = queryset.filter(**{f"{self.field_path}__gte": datetime.combine(first, time.min, zone)})
+        if last:
+            end = datetime.combine(last + timedelta(days=1), time.min, zone)
+            queryset = queryset.filter(**{f"{self.field_path}__lt": end})
+        return queryset
+
+    def _day(self, name: str) -> date | None:
+        return parse_date_str(str(self.used_parameters.get(f"{self.field_path}_{name}", "")))
+
+    def _zone(self, request: HttpRequest) -> tzinfo:
+        practices = rows_with(request.user, Practice, Right.SEE)
+        chosen = request.GET.get("practice", "")
+        if chosen.isdecimal():
+            practices = practices.filter(pk=int(chosen))
+        zones = list(practices.order_by().values_list("time_zone", flat=True).distinct()[:2])
+        return zoneinfo.ZoneInfo(zones[0]) if len(zones) == 1 else UTC
 
 
 class OpenFilter(DropdownFilter):

@@ -183,7 +183,9 @@ class IdentityQuestionAdmin(PageAdmin):
         elif form.is_valid():
             self._answer(request, question, form.cleaned_data)
         else:
-            messages.error(request, " ".join(map(str, form.non_field_errors())) or "Choose one of the answers.")
+            messages.error(
+                request, " ".join(map(str, form.non_field_errors())) or "Choose one of the answers."
+            )
         return HttpResponseRedirect(self.url_of(question))
 
     def _answer(self, request: HttpRequest, question: IdentityQuestion, given: dict[str, str]) -> None:

@@ -143,16 +143,10 @@ class SubAccountForm(forms.ModelForm):  # type: ignore[type-arg]
         """What was typed, else the token that is stored."""
         return str(self.cleaned_data.get("token") or "").strip() or self.instance.token
 
-    def validate_constraints(self) -> None:
-        """Making this one the default takes it from the other one, so that is no clash."""
-        exclude = {*self._get_validation_exclusions(), "is_default"}  # type: ignore[attr-defined]
-        try:
-            self.instance.validate_constraints(exclude=exclude)
-        except forms.ValidationError as error:
-            self._update_errors(error)  # type: ignore[attr-defined]
-
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        # Kept apart until the former default gives way: two at once are refused by the database.
+        self.makes_default = bool(cleaned.pop("is_default", self.instance.is_default))
         in_use = self._stages_in_use()
         for kind in self.kinds:
             self._check_pipeline(kind, cleaned, in_use)
@@ -180,9 +174,11 @@ class SubAccountForm(forms.ModelForm):  # type: ignore[type-arg]
         rows = Opportunity.objects.for_practice(self.instance.practice_id).filter(
             contact__sub_account=self.instance
         )
-        mapped = {name for name in self.initial if name.startswith("stage_") and self.initial[name]}
-        standing = set(rows.order_by().values_list("pipeline", "stage").distinct())
-        return {(kind, name) for kind, name in standing if name and stage_field(kind, name) in mapped}
+        stages = Stage.objects.for_practice(self.instance.practice_id).filter(
+            pipeline__sub_account=self.instance
+        )
+        mapped = set(stages.order_by().values_list("pipeline__kind", "name"))
+        return mapped & set(rows.order_by().values_list("pipeline", "stage").distinct())
 
     def save_mappings(self) -> None:
         """Write pipelines, stages and workflows as they stand in the form."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +20,7 @@ from integrations.admin.filters import PracticeFilter
 from integrations.emrs import registry
 from integrations.models import Connection, LocationRoute, SubAccount
 from integrations.sync.golive import Check, State, checklist, is_ready
+from integrations.templatetags.human import moment
 from integrations.views.links import page_of
 from tenants.admin import LocationInline, MembershipInline, PracticeAdmin
 from tenants.models import Location, Practice, PracticeState
@@ -141,6 +142,15 @@ admin.site.unregister(Practice)
 class PracticePage(PracticeAdmin):
     """The practice with everything that belongs to it."""
 
+    list_display = (
+        "name",
+        "state_label",
+        "kind",
+        "connection_words",
+        "location_count",
+        "people_count",
+        "live_since",
+    )
     inlines = (RoutedLocationInline, ConnectionInline, SubAccountInline, MembershipInline)
     change_form_outer_before_template = "axconnect/practice_panel.html"
     actions_detail = (
@@ -149,6 +159,11 @@ class PracticePage(PracticeAdmin):
         "resume",
         {"title": "Add", "icon": "add", "items": ["add_connection", "add_sub_account"]},
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Practice]:
+        rows = super().get_queryset(request).select_related("live_by")
+        connections = Connection.objects.across_practices().only("practice", "emr")
+        return rows.prefetch_related(Prefetch("connections", connections))
 
     def change_view(
         self,
@@ -173,6 +188,16 @@ class PracticePage(PracticeAdmin):
             for filled in formset.forms:
                 if filled.instance.pk and filled not in formset.deleted_forms and filled.has_changed():
                     filled.save_route()
+
+    @display(description="EMRs")
+    def connection_words(self, row: Practice) -> str:
+        found = registry()
+        slugs = dict.fromkeys(connection.emr for connection in row.connections.all())
+        return ", ".join(found[slug].manifest.name if slug in found else slug for slug in slugs) or "None yet"
+
+    @display(description="Live since", ordering="live_at")
+    def live_since(self, row: Practice) -> SafeString:
+        return moment(row.live_at, row)
 
     # --- state -------------------------------------------------------------------------------------------
 

@@ -129,6 +129,7 @@ class SubAccountAdmin(ScopedAdmin):
         )
 
     def save_model(self, request: HttpRequest, obj: SubAccount, form: Any, change: bool) -> None:
+        obj.is_default = getattr(form, "makes_default", obj.is_default)
         if obj.is_default:
             others = (
                 SubAccount.objects.for_practice(obj.practice_id).filter(is_default=True).exclude(pk=obj.pk)

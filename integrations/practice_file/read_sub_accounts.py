@@ -1,5 +1,6 @@
 """The sub-accounts of a practice file, with their pipelines, stages and workflows."""
 
+from collections.abc import Collection
 from typing import Any
 
 from integrations import emrs
@@ -24,8 +25,8 @@ def workflow_names() -> list[str]:
     return [name for emr in emrs.registry().values() for name in emr.manifest.workflows]
 
 
-def read_sub_account(section: Section) -> SubAccountPart:
-    """One sub-account."""
+def read_sub_account(section: Section, own_names: Collection[str] = ()) -> SubAccountPart:
+    """One sub-account. ``own_names`` are what the practice calls some workflows beside our names."""
     section.only("key", "default", "crm_location_id", "token", "pipeline_logic", "pipelines", "workflows")
     readers: dict[str, Any] = {
         "default": ("is_default", flag),
@@ -38,7 +39,7 @@ def read_sub_account(section: Section) -> SubAccountPart:
         key=section.read("key", slug, "", required=True),
         values=section.said(readers, required=("crm_location_id",)),
         pipelines=_pipelines(section.section("pipelines")) if "pipelines" in section else None,
-        workflows=_workflows(section.section("workflows", quotes_names=True))
+        workflows=_workflows(section.section("workflows", quotes_names=True), own_names)
         if "workflows" in section
         else None,
     )
@@ -72,8 +73,8 @@ def _stages(section: Section, kind: str) -> dict[str, str]:
     return found
 
 
-def _workflows(section: Section) -> dict[str, str]:
-    known, found = workflow_names(), section.named_texts(text_of(64))
+def _workflows(section: Section, own_names: Collection[str]) -> dict[str, str]:
+    known, found = [*workflow_names(), *own_names], section.named_texts(text_of(64))
     for name in found:
         if name not in known:
             section.wrong(name, f"unknown workflow{meant(name, known)}")

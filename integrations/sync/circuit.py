@@ -14,12 +14,21 @@ from django.utils import timezone
 from integrations.models import Connection, SubAccount
 from integrations.sync.incidents import close_incidents, open_incident
 
+NO_CREDENTIALS_SECONDS = 300.0
 FAILURES_TO_OPEN = 5
 OPEN_SECONDS = (15, 30, 60, 120, 300)
 # How long a worker trusts what it read about a circuit.
 FRESH_SECONDS = 1.0
 
 Side = type[Connection] | type[SubAccount]
+
+
+class ClosedOff(Exception):
+    """The other side is not to be called now: look again in ``seconds``."""
+
+    def __init__(self, seconds: float, because: str) -> None:
+        super().__init__(because)
+        self.seconds = seconds
 
 
 @dataclass(slots=True)
@@ -68,6 +77,15 @@ def seconds_closed_off(side: Side, pk: int) -> float:
 def needs_reauth(side: Side, pk: int) -> bool:
     """Whether credentials were refused and nobody has entered new ones yet."""
     return _state(side, pk).needs_reauth
+
+
+def gate(side: Side, pk: int) -> None:
+    """Raises ClosedOff while credentials are refused or the circuit is open."""
+    if needs_reauth(side, pk):
+        raise ClosedOff(NO_CREDENTIALS_SECONDS, "Waiting for new credentials.")
+    closed_off = seconds_closed_off(side, pk)
+    if closed_off > 0:
+        raise ClosedOff(closed_off, "The other side does not answer; waiting for it.")
 
 
 def succeeded(side: Side, pk: int, practice_id: int) -> None:

@@ -73,7 +73,8 @@ def _store_fields(sub_account: SubAccount, listed: Sequence[Json]) -> bool:
     new = [row for crm_id, row in wanted.items() if crm_id not in known]
     gone = [row.pk for crm_id, row in known.items() if crm_id not in wanted]
     other = [row for crm_id, row in known.items() if crm_id in wanted and _take_over(row, wanted[crm_id])]
-    CustomField.objects.bulk_create(new)
+    # Several lanes may read the list of a new sub-account at once: what another one stored first is the same.
+    CustomField.objects.bulk_create(new, ignore_conflicts=True)
     CustomField.objects.bulk_update(other, _COLUMNS)
     CustomField.objects.for_practice(sub_account.practice_id).filter(pk__in=gone).delete()
     return bool(new or other or gone)

@@ -534,9 +534,9 @@ def _payment_moves(
         # What moves no stage makes a patient all the same once it is paid.
         is_patient = decision.makes_patient or (own is not None and own.category in UNMOVING)
         story.append(("pipeline", decision.why))
-        stage = decision.stage if moved else None
+        to = decision.stage if moved else None
         moves.append(
-            replace(decision, stage=stage, makes_patient=is_patient, with_value=True, may_create=creates)
+            replace(decision, stage=to, makes_patient=is_patient, with_value=True, may_create=creates)
         )
     elif record.proves_visit:
         story.append(("pipeline", "A paid invoice makes the contact a patient."))

@@ -6,7 +6,6 @@ is in doubt and looked up, not blindly repeated (see ``_resolve`` of each kind).
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +32,7 @@ from integrations.models import (
     EffectKind,
     EffectState,
     InboundEvent,
+    Incident,
     LedgerRow,
     LedgerState,
     Opportunity,
@@ -40,22 +40,24 @@ from integrations.models import (
 )
 from integrations.models.subaccounts import PipelineKind
 from integrations.signals import raise_config_version
-from integrations.sync import hot, identity, lanes, stored
+from integrations.sync import hot, identity, known_fields, lanes, stored
 from integrations.sync.crm_access import client_for
-from integrations.sync.crm_mirror import refresh_fields
 from integrations.sync.decide import OPEN, PATIENT, WON
 from integrations.sync.incidents import open_incident
+from integrations.sync.people import birthday_marks
 from integrations.sync.plan import Work
-from integrations.sync.profile import SubAccountProfile, profiles
+from integrations.sync.profile import SubAccountProfile
 
 # The CRM's search shows a write some seconds late: look after this pause.
 DOUBT_PAUSE_SECONDS = 6.0
-# The field list is read again at most this often when a write's field is not among those known.
-FIELDS_FRESH = timedelta(seconds=30)
 
 
 class HeldForIdentity(Exception):
     """The CRM says that a value of this new contact is somebody else's: a person must decide."""
+
+
+class ContactGone(Exception):
+    """The contact was deleted or merged in the CRM: the event is matched and planned again."""
 
 
 class InDoubt(Exception):
@@ -120,9 +122,13 @@ class Delivery:
             if effect.kind == EffectKind.ENROL and _may_have_happened(error):
                 self._leave_in_doubt(effect)
                 return
-            # What surely did not happen is planned again; what may have happened stays "sending", in doubt.
-            state = EffectState.SENDING if _may_have_happened(error) else EffectState.PLANNED
-            _update(effect, state=state, attempts=effect.attempts, reason=str(error)[:500])
+            # What surely did not happen is planned again; what may have happened stays "sending", in doubt. A
+            # doubt that could not be settled stays one: the look-up failed, which says nothing of the write.
+            is_unsure = in_doubt or _may_have_happened(error)
+            state = EffectState.SENDING if is_unsure else EffectState.PLANNED
+            _update(effect, state=state, attempts=effect.attempts, reason=str(error)[:500], body=effect.body)
+            if isinstance(error, NotFoundError) and effect.kind in _ABOUT_CONTACT:
+                self._match_if_gone()
             raise
         self._confirm(effect, following, started, answer)
 
@@ -207,6 +213,7 @@ class Delivery:
             echo = self._put_contact(effect, values)
         except NotFoundError:
             return self._contact_is_gone(effect)
+        self._money_kept(effect, echo)
         self._check_echo(effect, values, echo)
         self._money_written(effect)
         return {"contact": self.contact.crm_id}
@@ -246,7 +253,7 @@ class Delivery:
             values["dateOfBirth"] = body["birth_date"]
         custom = {name: stored.unpack(value) for name, value in body["custom"].items()}
         money = body.get("money") or {}
-        if "after" in money:
+        if "after" in money and not money.get("written"):
             custom[identity.LIFETIME_VALUE] = Decimal(money["after"])
         items, missing = custom_field_values(custom, self.account.fields)
         if missing:
@@ -263,12 +270,7 @@ class Delivery:
         return values
 
     def _refresh_fields(self, *, force: bool = False) -> None:
-        """Read the field list once more; at most every half minute per sub-account unless forced."""
-        row = SubAccount.objects.for_practice(self.work.profile.id).get(pk=self.account.id)
-        if force or not row.fields_fetched_at or timezone.now() - row.fields_fetched_at > FIELDS_FRESH:
-            refresh_fields(row, self.client)
-        # Another lane may just have read it: the newest snapshot counts in any case.
-        self.account = profiles([self.work.profile.id])[self.work.profile.id].sub_accounts[self.account.id]
+        self.account = known_fields.refreshed(self.work.profile.id, self.account, self.client, force=force)
 
     def _put_contact(self, effect: Effect, values: dict[str, Any]) -> Json:
         """PUT, once more without what the CRM refuses: a value that is somebody else's, or the birth date."""
@@ -312,8 +314,8 @@ class Delivery:
     def _check_echo(self, effect: Effect, values: dict[str, Any], echo: Json) -> None:
         """What the CRM did not keep although it said yes: fields with a stale id, values it changed."""
         assert self.contact is not None
-        items = values.get("customFields", [])
-        if echo_missing(items, echo):
+        missing = echo_missing(values.get("customFields", []), echo)
+        if missing and not self._are_reported(missing):
             self._refresh_fields(force=True)
             values = self._contact_values(effect)
             echo = self.client.update_contact(
@@ -324,6 +326,14 @@ class Delivery:
             if name in ("email", "phone") and self.work.event.patient is not None:
                 identity.clash(self.work.event.patient, self.account, name, "")
         identity.learn(self.contact, echo, self.account)
+
+    def _are_reported(self, missing: Sequence[str]) -> bool:
+        """Whether there is an incident about each of these fields: reading the field list again helps nothing."""
+        subjects = [f"field {self.account.id}:{crm_id}" for crm_id in missing]
+        rows = Incident.objects.for_practice(self.work.profile.id).filter(
+            kind="field_not_stored", subject__in=subjects, closed_at=None
+        )
+        return rows.count() == len(set(subjects))
 
     def _field_incident(self, missing: Sequence[str]) -> None:
         names = {crm_id: name for name, (crm_id, _) in self.account.fields.items()}
@@ -344,6 +354,17 @@ class Delivery:
         self.work.tell("contact", "The contact was deleted or merged in the CRM: matched again.")
         self._match_again()
         return self.send_contact(effect, False)
+
+    def _match_if_gone(self) -> None:
+        """Raises ContactGone when it is the contact itself that the CRM does not find."""
+        if self.contact is None:
+            return
+        try:
+            self.client.get_contact(self.contact.crm_id)
+        except NotFoundError:
+            identity.unlink(self.contact)
+            self.work.event.contact = None
+            raise ContactGone from None
 
     def _match_again(self) -> None:
         reachable = identity.Reachable.of(self.person, self.work.profile.country)
@@ -369,8 +390,11 @@ class Delivery:
         if created is None:
             return self.send_contact(effect, False)
         assert self.work.event.patient is not None
-        self._use(identity.link(self.work.event.patient, self.account, created, "created by AX Connect"))
+        patient = self.work.event.patient
+        left_out = identity.left_out_by_answer(patient, self.account)
+        self._use(identity.link(patient, self.account, created, "created by AX Connect", left_out))
         self.contact_is_new = True
+        self._money_kept(effect, created)
         self._check_echo(effect, values, created)
         self._money_written(effect)
         self.work.tell(
@@ -421,12 +445,11 @@ class Delivery:
     def _open_ledger(self, effect: Effect, contact: Json) -> None:
         """Write down before and after, so that a crash in the middle can be told from a write that happened."""
         self._check_lease()
-        field_id = self._field_id(identity.LIFETIME_VALUE)
-        before = amount_value(contact, field_id) if field_id else None
+        before = self._lifetime_value_in(contact)
         money = effect.body["money"]
-        after = (before or Decimal(0)) + Decimal(money["amount"])
+        after = before + Decimal(money["amount"])
         money |= {
-            "before": str(before or Decimal(0)),
+            "before": str(before),
             "after": str(after),
             "id_before": self._payment_id_in(contact),
         }
@@ -435,6 +458,26 @@ class Delivery:
             self._ledger().update(
                 before=before or 0, after=after, id_before=money["id_before"], contact=self.contact
             )
+
+    def _lifetime_value_in(self, contact: Json) -> Decimal:
+        """The contact's lifetime value, 0 when it has none yet.
+
+        No value can also mean that our copy of the field's id is missing or stale, and adding to 0 would then
+        wipe out the true value: so the field list is read again before 0 is believed.
+        """
+        for is_second_look in (False, True):
+            field_id = self._field_id(identity.LIFETIME_VALUE)
+            value = amount_value(contact, field_id) if field_id else None
+            if value is not None:
+                return value
+            if not is_second_look and (contact or not field_id):
+                self._refresh_fields()
+        if not self._field_id(identity.LIFETIME_VALUE):
+            raise ConfigError(
+                f'The sub-account {self.account.key} lacks the custom field "{identity.LIFETIME_VALUE}": '
+                "provision the fields of this EMR."
+            )
+        return Decimal("0.00")
 
     def _payment_id_in(self, contact: Json) -> str:
         name = self.work.connection.manifest.payment_id_field
@@ -454,14 +497,15 @@ class Delivery:
         The answer to give when nothing is left to write, else None.
         """
         money = effect.body["money"]
+        if money.get("written"):
+            return None
         if not in_doubt or "after" not in money:
             self._open_ledger(effect, contact)
             return None
         name = self.work.connection.manifest.payment_id_field
         own_id = str(effect.body["custom"].get(name) or "") if name else ""
         now_id = self._payment_id_in(contact)
-        field_id = self._field_id(identity.LIFETIME_VALUE)
-        now = amount_value(contact, field_id) or Decimal(0)
+        now = self._lifetime_value_in(contact)
         happened = bool(own_id) and now_id == own_id and money["id_before"] != own_id
         if happened or now == Decimal(money["after"]):
             self._money_written(effect)
@@ -476,10 +520,17 @@ class Delivery:
         self.work.tell("money", words)
         return {"contact": contact["id"], "unsure": True, "reason": words}
 
+    def _money_kept(self, effect: Effect, echo: Json) -> None:
+        """The amount counts from here on, whatever becomes of the other fields."""
+        money = effect.body.get("money")
+        if money and amount_value(echo, self._field_id(identity.LIFETIME_VALUE)) == Decimal(money["after"]):
+            self._money_written(effect)
+
     def _money_written(self, effect: Effect) -> None:
         money = effect.body.get("money")
-        if not money or self.contact is None:
+        if not money or self.contact is None or money.get("written"):
             return
+        money["written"] = True
         self.contact.lifetime_value = Decimal(money["after"])
         self.contact.save(update_fields=["lifetime_value"])
         self._ledger().update(state=LedgerState.WRITTEN, written_at=timezone.now(), contact=self.contact)
@@ -504,9 +555,8 @@ class Delivery:
     def send_enrolment(self, effect: Effect, in_doubt: bool) -> dict[str, Any]:
         """Enrol in the mapped CRM workflow, once."""
         name = effect.body["workflow"]
-        name = self.work.connection.workflow_names.get(name, name)
-        workflow_id = self.account.workflows.get(name)
-        if workflow_id is None:
+        workflow_id = self.work.workflow_id(self.account, name)
+        if not workflow_id:
             return {"skipped": f'"{name}" is not mapped to a CRM workflow any more.'}
         contact = self._the_contact()
         self.client.enrol(contact.crm_id, workflow_id)
@@ -516,7 +566,7 @@ class Delivery:
     def _enrolled_for_birthday(self, effect: Effect, contact: Contact) -> None:
         """Once per contact and birth date, also where it is not certain: the next visit must not do it again."""
         if effect.body.get("birthday"):
-            contact.birthday_enrolled_for = effect.body["birthday"]
+            contact.birthday_enrolled_for = birthday_marks(contact.pk, effect.body["birthday"])[0]
             contact.save(update_fields=["birthday_enrolled_for"])
 
     def _the_contact(self) -> Contact:
@@ -645,6 +695,7 @@ class Delivery:
 
 
 _UNFINISHED = (EffectState.PLANNED, EffectState.SENDING)
+_ABOUT_CONTACT = (EffectKind.NOTE, EffectKind.TAG, EffectKind.ENROL)
 _SENDERS = {
     EffectKind.CONTACT: Delivery.send_contact,
     EffectKind.NOTE: Delivery.send_note,

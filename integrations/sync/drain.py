@@ -26,6 +26,7 @@ SLICE_SECONDS = 30.0
 LINGER_SECONDS = 0.5
 LOOK_SECONDS = 0.05
 IDLE_CONNECTION_SECONDS = 5.0
+GIVE_BACK_PAUSE_SECONDS = 1.0
 
 Job = tuple[Claimed, PracticeProfile, "Drain"]
 
@@ -62,18 +63,23 @@ class LaneThreads:
                 drain.finished += work_lane(lane, profile, drain.is_stopping)
             except DatabaseError as error:
                 logger.error("lane %s: the database failed: %s", lane.id, type(error).__name__)
-                _give_back(lane)
+                _give_back(lane, drain.is_stopping)
             finally:
                 drain.done(lane)
 
 
-def _give_back(lane: Claimed) -> None:
-    """After database trouble: free the lane soon, or let its lease run out when the database is still away."""
-    connections.close_all()
-    try:
-        lanes.postpone(lane, 2.0, "The database did not answer.", is_failure=False)
-    except DatabaseError:
+def _give_back(lane: Claimed, is_stopping: Callable[[], bool]) -> None:
+    """After database trouble: free the lane as soon as the database is back, or let its lease run out."""
+    ends = time.monotonic() + lanes.LEASE.total_seconds()
+    while time.monotonic() < ends:
         connections.close_all()
+        try:
+            lanes.postpone(lane, 2.0, "The database did not answer.", is_failure=False)
+            return
+        except DatabaseError:
+            if is_stopping():
+                return
+            time.sleep(GIVE_BACK_PAUSE_SECONDS)
 
 
 _threads: LaneThreads | None = None
@@ -115,10 +121,10 @@ class Drain:
         next_beat = time.monotonic() + lanes.HEARTBEAT_SECONDS
         while not self.is_stopping() and time.monotonic() < ends:
             if time.monotonic() >= next_beat:
-                self._beat()
+                self._unless_database_fails(self._beat)
                 next_beat = time.monotonic() + lanes.HEARTBEAT_SECONDS
             self._freed.clear()
-            if self._claim() or self._in_work:
+            if self._unless_database_fails(self._claim) or self._in_work:
                 last_work = time.monotonic()
             elif time.monotonic() - last_work > linger:
                 break
@@ -143,18 +149,28 @@ class Drain:
             self._threads.submit((lane, found[lane.practice_id], self))
         return len(claimed)
 
-    def _beat(self) -> None:
+    def _beat(self) -> int:
         with self._lock:
             running = list(self._in_work.values())
         if running:
             lanes.keep_alive(running)
+        return len(running)
+
+    def _unless_database_fails(self, do: Callable[[], int]) -> int:
+        """``do``; 0 when the database failed. The next try gets a new connection, the lanes in work go on."""
+        try:
+            return do()
+        except DatabaseError as error:
+            logger.error("the drain could not use the database: %s", type(error).__name__)
+            connections.close_all()
+            return 0
 
     def _finish(self) -> None:
         """Wait for the lanes in work; their leases stay alive meanwhile."""
         next_beat = time.monotonic()
         while self._in_work:
             if time.monotonic() >= next_beat:
-                self._beat()
+                self._unless_database_fails(self._beat)
                 next_beat = time.monotonic() + lanes.HEARTBEAT_SECONDS
             self._freed.clear()
             self._freed.wait(LOOK_SECONDS)

@@ -107,7 +107,8 @@ def webhook_door(key: str) -> tuple[int, int, str, str, str] | None:
     """(connection id, practice id, EMR, encrypted credentials, field paths as JSON) of a webhook address."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT id, practice_id, emr, credentials, field_paths FROM {_CONNECTION} WHERE webhook_key = %s", [key]
+            f"SELECT id, practice_id, emr, credentials, field_paths FROM {_CONNECTION} WHERE webhook_key = %s",
+            [key],
         )
         row: tuple[int, int, str, str, str] | None = cursor.fetchone()
     return row

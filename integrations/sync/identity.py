@@ -15,9 +15,10 @@ from integrations.crm import matching
 from integrations.crm.client import CrmClient, Json
 from integrations.crm.fields import field_key, field_value, normalized_email, normalized_phone
 from integrations.models import Contact, ContactLink, IdentityQuestion, Patient, SubAccount
+from integrations.sync import circuit
 from integrations.sync.crm_access import client_for
 from integrations.sync.profile import SubAccountProfile
-from integrations.sync.release import release_identity
+from integrations.sync.release import LEFT_OUT, release_identity
 
 if TYPE_CHECKING:
     from integrations.sync.plan import Work
@@ -49,12 +50,14 @@ class Reachable:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """The patient's row and the contact: a row, None for one to be made, or held with a question asked."""
+    """The patient's row and the contact: a row, None for one to be made, held with a question asked, or
+    ``unwanted`` because a person left the patient out of the CRM."""
 
     patient: Patient
     contact: Contact | None
     left_out: tuple[str, ...] = ()
     held: bool = False
+    unwanted: bool = False
     words: str = ""
 
 
@@ -82,6 +85,8 @@ def find(
     answered = _answer_to(patient, account)
     if answered is not None and answered.answer == IdentityQuestion.Answer.CREATE:
         return Who(patient, None, tuple(answered.clashes))
+    if answered is not None and answered.answer == IdentityQuestion.Answer.IGNORE:
+        return Who(patient, None, unwanted=True, words=LEFT_OUT)
     if not look or not (reachable.email or reachable.phone):
         return Who(patient, None)
     return _match(work, patient, person, reachable, account)
@@ -104,9 +109,17 @@ def _answer_to(patient: Patient, account: SubAccountProfile) -> IdentityQuestion
     return rows.exclude(answer="").order_by("-id").first()
 
 
+def left_out_by_answer(patient: Patient, account: SubAccountProfile) -> tuple[str, ...]:
+    """The native fields that a person said are somebody else's when this patient's contact was to be made."""
+    answered = _answer_to(patient, account)
+    created = answered is not None and answered.answer == IdentityQuestion.Answer.CREATE
+    return tuple(answered.clashes) if answered is not None and created else ()
+
+
 def _match(
     work: "Work", patient: Patient, person: Person, reachable: Reachable, account: SubAccountProfile
 ) -> Who:
+    circuit.gate(SubAccount, account.id)
     client = client_for(account, work.event.priority)
     manifest = work.connection.manifest
     id_field = account.fields.get(field_key(manifest.patient_id_field), ("", ""))[0]

@@ -3,6 +3,7 @@
 import threading
 
 from django.conf import settings
+from django.db import close_old_connections
 
 from integrations.sync.drain import Drain
 from integrations.sync.upkeep import run_upkeep
@@ -17,4 +18,5 @@ def drain() -> None:
 
 def upkeep() -> None:
     """Retention, and what fell between two chairs."""
+    close_old_connections()  # one that broke since the last job is of no use
     run_upkeep()

@@ -41,6 +41,16 @@ class Claimed:
     priority: int
     contacts: set[int] = field(default_factory=set)  # whose leases the lane holds
 
+    @property
+    def contact_token(self) -> str:
+        """The name under which this claim leases contacts."""
+        return contact_token(self.id, self.owner)
+
+
+def contact_token(lane_id: int, owner: str) -> str:
+    """One per claim: whoever claims the lane next must not have its contacts given back by this one."""
+    return f"lane:{lane_id}:{owner[-16:]}"
+
 
 def due(now: datetime) -> Q:
     """Lanes that somebody may claim at ``now``."""
@@ -80,7 +90,9 @@ class Picker:
 
 def take_in(now: datetime | None = None) -> int:
     """Put what was stored since the last look into its lanes, in the order of arrival. How many."""
-    arrived = InboundEvent.objects.across_practices().filter(state=EventState.WAITING, lane=None).order_by("id")
+    arrived = (
+        InboundEvent.objects.across_practices().filter(state=EventState.WAITING, lane=None).order_by("id")
+    )
     rows = list(arrived.values_list("pk", "practice_id", "lane_key", "priority")[:TAKEN_IN_AT_ONCE])
     if rows:
         with transaction.atomic():
@@ -118,8 +130,9 @@ def keep_alive(lanes: Iterable[Claimed]) -> None:
     owners = {lane.owner for lane in lanes}
     ids = [lane.id for lane in lanes]
     Lane.objects.across_practices().filter(pk__in=ids, lease_owner__in=owners).update(lease_until=until)
-    contacts = [pk for lane in lanes for pk in lane.contacts]
-    tokens = [f"lane:{pk}" for pk in ids]
+    # Copied at once: the lanes' threads add to them.
+    contacts = [pk for lane in lanes for pk in tuple(lane.contacts)]
+    tokens = [lane.contact_token for lane in lanes]
     Contact.objects.across_practices().filter(pk__in=contacts, lease_owner__in=tokens).update(
         lease_until=until
     )
@@ -171,8 +184,6 @@ def wake(practice_id: int, *, waiting_since_failure: bool = True) -> int:
 def release_dead(worker: str) -> int:
     """Give back what a worker held that is known to be dead (its supervisor saw it end). Number of lanes."""
     held = Lane.objects.across_practices().filter(lease_owner__startswith=f"{worker[:60]}/")
-    ids = list(held.values_list("pk", flat=True))
-    Contact.objects.across_practices().filter(lease_owner__in=[f"lane:{pk}" for pk in ids]).update(
-        lease_owner="", lease_until=None
-    )
+    tokens = [contact_token(pk, owner) for pk, owner in held.values_list("pk", "lease_owner")]
+    Contact.objects.across_practices().filter(lease_owner__in=tokens).update(lease_owner="", lease_until=None)
     return held.update(lease_owner="", lease_until=None)

@@ -69,6 +69,12 @@ def digests_for(terms: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     return {(kind, search_digests(f"{kind}:{value}")[0]) for kind, value in terms}
 
 
+def birthday_marks(contact_id: int, born: str) -> list[str]:
+    """What a contact keeps of the birth date (ISO) that it was enrolled for: the date itself stands nowhere in
+    clear. One mark under each key, newest first: store the first, compare with all."""
+    return search_digests(f"birthday:{contact_id}:{born}")
+
+
 def remember_person(patient: Patient, person: Person, country: str) -> bool:
     """Keep what this message says of a person; fields it leaves empty stay. True when something changed."""
     known = dict(patient.demographics or {})

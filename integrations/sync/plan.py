@@ -38,12 +38,14 @@ from integrations.models import (
     Opportunity,
     Patient,
     Priority,
+    SubAccount,
     Visit,
 )
 from integrations.models.subaccounts import PipelineKind
-from integrations.sync import hot, identity, lanes, stored
+from integrations.sync import circuit, hot, identity, known_fields, lanes, stored
 from integrations.sync import visits as visit_rules
 from integrations.sync.categorize import verdict
+from integrations.sync.crm_access import client_for
 from integrations.sync.decide import Plan, Settings, Verdict, decide, is_only_recorded
 from integrations.sync.people import remember_person
 from integrations.sync.profile import ConnectionProfile, LocationProfile, PracticeProfile, SubAccountProfile
@@ -71,10 +73,16 @@ class Work:
     profile: PracticeProfile
     connection: ConnectionProfile
     opportunities: dict[PipelineKind, Opportunity] | None = None
+    money_is_written: bool = False  # a second run must not count it again
 
     @property
     def contact_token(self) -> str:
-        return f"lane:{self.lane.id}"
+        return self.lane.contact_token
+
+    def workflow_id(self, account: SubAccountProfile, name: str) -> str:
+        """The CRM workflow mapped for one of our workflow names, or for what the connection calls it; "" for none."""
+        own = self.connection.workflow_names.get(name, name)
+        return account.workflows.get(own) or account.workflows.get(name) or ""
 
     def tell(self, step: str, text: str) -> None:
         """Add a sentence to the event's story."""
@@ -108,11 +116,24 @@ def plan(work: Work, records: Sequence[Record]) -> list[Effect]:
         if placed is None:
             return []
         location, account = placed
+        work.event.sub_account_id = account.id
+        writes = _writes(work, record)
+        if writes and not account.fields:
+            # A patient is looked for by the EMR's id field first, so the fields have to be known before.
+            circuit.gate(SubAccount, account.id)
+            client = client_for(account, work.event.priority)
+            account = known_fields.refreshed(work.profile.id, account, client)
+        work.event.sub_account_id = account.id  # trouble from here on is trouble with this sub-account
         person = identity.Reachable.of(record.person, work.profile.country)
-        who = identity.find(work, record.person, person, account, look=_writes(work, record))
+        who = identity.find(work, record.person, person, account, look=writes)
         if who.held:
             _hold(work, HeldFor.IDENTITY, f"patient:{who.patient.pk}:{account.id}", who.words)
-            work.event.patient, work.event.sub_account_id = who.patient, account.id
+            work.event.patient = who.patient
+            return []
+        if who.unwanted:
+            work.event.patient = who.patient
+            work.event.state, work.event.reason = EventState.SKIPPED, who.words
+            work.tell("skipped", who.words)
             return []
         found.append(_Found(record, person, who, location, account))
     # All records of an event in one transaction: planned whole or not at all.
@@ -203,7 +224,11 @@ def _record_and_decide(work: Work, found: _Found, position: int) -> list[Effect]
         change,
         _category(work, record),
         stored.known_visits(rows, profile),
-        stored.contact_state(who.contact, _opportunities(work, who.contact)),
+        stored.contact_state(
+            who.contact,
+            _opportunities(work, who.contact),
+            record.fields.get(connection.manifest.birthday_field),
+        ),
         settings,
         _label(connection, event.kind),
     )
@@ -258,9 +283,8 @@ def lease_contact(contact: Contact, work: Work) -> None:
 
 def _settings(work: Work, account: SubAccountProfile) -> Settings:
     connection, profile = work.connection, work.profile
-    names = connection.workflow_names
     manifest = connection.manifest
-    mapped = {name for name in manifest.workflows if names.get(name, name) in account.workflows}
+    mapped = {name for name in manifest.workflows if work.workflow_id(account, name)}
     runs_again = work.event.runs > 0
     return Settings(
         manifest=manifest,
@@ -361,6 +385,7 @@ def _enter_in_ledger(
             "paid_on": record.paid_on,
         },
     )
+    work.money_is_written = row.state not in (LedgerState.PLANNED, LedgerState.NOT_WRITTEN)
     if is_new or row.event_id == work.event.pk:
         return True
     work.tell("money", f"Payment {record.external_id} is in the ledger already: it counts once.")
@@ -370,13 +395,9 @@ def _enter_in_ledger(
 def _store_effects(
     work: Work, result: Plan, found: _Found, person: identity.Reachable, position: int
 ) -> list[Effect]:
-    bodies = list(_bodies(work, result, found, person, position))
-    known = {
-        (effect.kind, effect.target): effect
-        for effect in (
-            Effect.objects.for_practice(work.profile.id).filter(event=work.event) if work.event.runs else ()
-        )
-    }
+    known = _known_effects(work, position) if work.event.runs else {}
+    unfinished = [effect for effect in known.values() if effect.state in _UNFINISHED]
+    bodies = list(_bodies(work, result, found, person, position, makes_contact=_owes_note(unfinished)))
     now = timezone.now()
     effects: list[Effect] = []
     fresh: list[Effect] = []
@@ -394,6 +415,8 @@ def _store_effects(
             fresh.append(effect)
         elif not _again(effect):
             continue
+        elif effect.body.get("money"):
+            body["money"] = effect.body["money"]
         effect.contact, effect.body, effect.planned_at = found.who.contact, body, now
         effect.state, effect.reason = EffectState.PLANNED, ""
         effects.append(effect)
@@ -402,7 +425,39 @@ def _store_effects(
         [effect for effect in effects if effect not in fresh],
         ["contact", "body", "planned_at", "state", "reason"],
     )
-    return effects
+    rest = [effect for effect in unfinished if effect not in effects]
+    return sorted([*effects, *_still_owed(rest, found)], key=lambda effect: effect.position)
+
+
+_UNFINISHED = (EffectState.PLANNED, EffectState.SENDING)
+
+
+def _known_effects(work: Work, position: int) -> dict[tuple[str, str], Effect]:
+    """What earlier runs of this event planned for this record."""
+    rows = Effect.objects.for_practice(work.profile.id).filter(event=work.event)
+    own = rows.filter(position__gte=100 * position, position__lt=100 * (position + 1))
+    return {(effect.kind, effect.target): effect for effect in own}
+
+
+def _owes_note(unfinished: Sequence[Effect]) -> bool:
+    return any(effect.kind == EffectKind.NOTE for effect in unfinished)
+
+
+def _still_owed(unfinished: Sequence[Effect], found: _Found) -> list[Effect]:
+    """Of what an earlier run left and this one did not plan: notes and tags are written all the same, a write in
+    doubt is settled; a stage or field that a newer event decided meanwhile is not."""
+    owed: list[Effect] = []
+    for effect in unfinished:
+        in_doubt = effect.state == EffectState.SENDING
+        is_settled_by_asking = effect.kind == EffectKind.ENROL or bool(effect.body.get("money"))
+        if effect.kind in (EffectKind.NOTE, EffectKind.TAG):
+            owed.append(effect)
+        elif in_doubt and (found.who.contact is None or is_settled_by_asking):
+            owed.append(effect)
+        else:
+            effect.state, effect.reason = EffectState.SKIPPED, "A newer event decided this meanwhile."
+            effect.save(update_fields=["state", "reason"])
+    return owed
 
 
 def _again(effect: Effect) -> bool:
@@ -415,11 +470,17 @@ def _again(effect: Effect) -> bool:
 
 
 def _bodies(
-    work: Work, result: Plan, found: _Found, person: identity.Reachable, position: int
+    work: Work,
+    result: Plan,
+    found: _Found,
+    person: identity.Reachable,
+    position: int,
+    *,
+    makes_contact: bool,
 ) -> Iterator[tuple[EffectKind, str, dict[str, Any], str]]:
     """(kind, target, body, our reference) of each effect, in the order in which they are sent."""
     prefix = f"{position}:" if position else ""
-    if result.contact is not None or (found.who.contact is None and result.writes):
+    if result.contact is not None or (found.who.contact is None and (result.writes or makes_contact)):
         yield (
             EffectKind.CONTACT,
             f"{prefix}{found.account.id}",
@@ -472,7 +533,7 @@ def _contact_body(work: Work, result: Plan, found: _Found, person: identity.Reac
     body["custom"].setdefault(work.connection.manifest.patient_id_field, raw.external_id)
     if write is not None and write.birth_date is not None:
         body["birth_date"] = write.birth_date.isoformat()
-    if write is not None and write.money is not None:
+    if write is not None and write.money is not None and not work.money_is_written:
         body["money"] = {"amount": str(write.money)}
     return body
 

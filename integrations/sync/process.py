@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 
 from django.db import DatabaseError
+from django.db.models import Q
 from django.utils import timezone
 
 from integrations.contract.errors import (
@@ -29,7 +30,7 @@ from integrations.models import (
     SubAccount,
 )
 from integrations.sync import circuit, hot, lanes
-from integrations.sync.deliver import Delivery, HeldForIdentity, InDoubt
+from integrations.sync.deliver import ContactGone, Delivery, HeldForIdentity, InDoubt
 from integrations.sync.lanes import Claimed, LeaseLost
 from integrations.sync.people import person_of
 from integrations.sync.plan import BUSY_CONTACT_SECONDS, ContactBusy, Work, lease_contact, plan, understand
@@ -38,7 +39,6 @@ from integrations.sync.profile import PracticeProfile, SubAccountProfile
 logger = logging.getLogger(__name__)
 
 EVENTS_PER_CLAIM = 50
-NO_CREDENTIALS_SECONDS = 300.0
 PAUSED_SECONDS = 300.0
 
 
@@ -64,9 +64,8 @@ def work_lane(lane: Claimed, profile: PracticeProfile, is_stopping: Callable[[],
         lanes.release(lane)
     except LeaseLost:
         logger.warning("lane %s went to another worker", lane.id)
-        lane.contacts.clear()  # whoever has the lane now holds their leases too
     finally:
-        hot.release_contacts(sorted(lane.contacts), f"lane:{lane.id}")
+        hot.release_contacts(sorted(lane.contacts), lane.contact_token)
     return finished
 
 
@@ -92,7 +91,7 @@ def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) ->
             effects, account, person = _effects(work)
             if effects and account is not None:
                 side = (SubAccount, account.id)
-                _circuit_gate(SubAccount, account.id)
+                circuit.gate(SubAccount, account.id)
                 Delivery(work, account, person).run(effects)
                 circuit.succeeded(SubAccount, account.id, profile.id)
             _finish(event)
@@ -100,15 +99,17 @@ def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) ->
             return True
         except TransientError as error:
             side = side or _side_of(event)
-            if side is not None:
+            # A refused create that is looked up says something of one record, not of the CRM's health.
+            if side is not None and error.status != 422:
                 circuit.failed(*side, profile.id, str(error))
             return _retry_later(event, lane, error)
         except AuthError as error:
             side = side or _side_of(event)
             if side is not None:
                 circuit.refused(*side, profile.id, str(error))
-            raise _Wait(NO_CREDENTIALS_SECONDS, f"{error} Waiting for new credentials.") from None
-    except _Wait as wait:
+            seconds = circuit.NO_CREDENTIALS_SECONDS
+            raise _Wait(seconds, f"{error} Waiting for new credentials.") from None
+    except (_Wait, circuit.ClosedOff) as wait:
         _save_story(event)
         lanes.postpone(lane, wait.seconds, str(wait), is_failure=False)
     except RateLimited as limited:
@@ -116,6 +117,9 @@ def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) ->
         lanes.postpone(
             lane, max(0.05, limited.retry_after), "Waiting for the CRM's request limit.", is_failure=False
         )
+    except ContactGone:
+        _plan_again(event)
+        lanes.postpone(lane, 0, "The contact is gone in the CRM: matched again.", is_failure=False)
     except InDoubt as doubt:
         lanes.postpone(lane, doubt.seconds, str(doubt), is_failure=False)
     except ContactBusy:
@@ -168,17 +172,11 @@ def _gate(work: Work) -> bool:
     return True
 
 
-def _circuit_gate(side: type[Connection] | type[SubAccount], pk: int) -> None:
-    if circuit.needs_reauth(side, pk):
-        raise _Wait(NO_CREDENTIALS_SECONDS, "Waiting for new credentials.")
-    closed_off = circuit.seconds_closed_off(side, pk)
-    if closed_off > 0:
-        raise _Wait(closed_off, "The other side does not answer; waiting for it.")
-
-
 def _effects(work: Work) -> tuple[list[Effect], SubAccountProfile | None, Person]:
     """The event's effects: planned now, or those that an earlier try left."""
     event = work.event
+    if event.planned_at is not None and _is_overtaken(event):
+        _plan_again(event)
     if event.planned_at is None:
         effects, person = _plan(work)
     else:
@@ -189,6 +187,21 @@ def _effects(work: Work) -> tuple[list[Effect], SubAccountProfile | None, Person
             lease_contact(event.contact, work)
     account = work.profile.sub_accounts.get(event.sub_account_id or 0)
     return effects, account, person
+
+
+def _is_overtaken(event: InboundEvent) -> bool:
+    """Whether a newer event of this patient or contact was planned while this one was put aside."""
+    theirs = Q(lane_id=event.lane_id) | Q(contact_id=event.contact_id, contact__isnull=False)
+    rows = InboundEvent.objects.for_practice(event.practice_id).filter(
+        theirs, planned_at__gt=event.planned_at
+    )
+    return rows.exclude(pk=event.pk).exists()
+
+
+def _plan_again(event: InboundEvent) -> None:
+    """Decide the event anew, knowing what is known now; what was written of it stays written."""
+    event.planned_at, event.runs = None, event.runs + 1
+    event.save(update_fields=["planned_at", "runs"])
 
 
 def _plan(work: Work) -> tuple[list[Effect], Person]:
@@ -257,11 +270,11 @@ def _park(event: InboundEvent, parked_as: ParkedAs, error: ContractError) -> Non
 def _retry_later(event: InboundEvent, lane: Claimed, error: TransientError) -> bool:
     """Back off; after the last try the event is put aside and the lane goes on."""
     seconds = lanes.back_off_seconds(lane.attempts, error.retry_after)
-    event.attempts += 1
     if seconds is None:
         _park(event, ParkedAs.EXHAUSTED, error)
         lane.attempts = 0
         return True
+    event.attempts += 1
     _save_story(event)
     lanes.postpone(lane, seconds, str(error), is_failure=True)
     return False

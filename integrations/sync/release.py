@@ -11,6 +11,8 @@ from integrations.sync import bell, lanes
 from integrations.sync.categorize import has_category
 from integrations.sync.profile import load_profile
 
+LEFT_OUT = "A person decided to leave this patient out of the CRM."
+
 
 def requeue(events: QuerySet[InboundEvent], *, again: bool) -> int:
     """Put events back to work and wake their lanes; each in its lane's order. Number of events.
@@ -78,10 +80,10 @@ def release_identity(patient: Patient, sub_account_id: int, *, drop: bool) -> in
         state=EventState.HELD, held_for=HeldFor.IDENTITY, held_key=f"patient:{patient.pk}:{sub_account_id}"
     )
     if not drop:
-        return requeue(rows, again=False)
+        return requeue(rows, again=True)
     return rows.update(
         state=EventState.SKIPPED,
         held_for="",
-        reason="A person decided to leave this patient out of the CRM.",
+        reason=LEFT_OUT,
         finished_at=timezone.now(),
     )

@@ -15,8 +15,8 @@ from django.db import transaction
 from django.db.models import F, Model, TextField, Value
 from django.db.models.functions import Cast
 
-from integrations.models import Patient, SearchKey
-from integrations.sync.people import digests_for, search_terms
+from integrations.models import Contact, ContactLink, Patient, SearchKey
+from integrations.sync.people import birthday_marks, digests_for, search_terms
 from tenants.encryption import EncryptedJSONField, EncryptedTextField
 from tenants.models import Practice
 
@@ -115,6 +115,21 @@ def rotate_search_keys(batch: int = BATCH) -> Rotated:
             last = patients[-1].pk
             done.looked_at += len(patients)
             done.renewed += _renew_search(patients, countries)
+            _renew_birthdays(patients)
+
+
+def _renew_birthdays(patients: list[Patient]) -> None:
+    """Mark under the first key which birth date a contact was enrolled for."""
+    links = ContactLink.objects.across_practices().filter(patient__in=patients).select_related("contact")
+    born = {
+        patient.pk: cast("dict[str, Any]", patient.demographics or {}).get("birth_date")
+        for patient in patients
+    }
+    for link in links.exclude(contact__birthday_enrolled_for=""):
+        newest, *older = birthday_marks(link.contact_id, str(born[link.patient_id]))
+        if link.contact.birthday_enrolled_for in older:
+            rows = Contact.objects.across_practices().filter(pk=link.contact_id)
+            rows.update(birthday_enrolled_for=newest)
 
 
 def _renew_search(patients: list[Patient], countries: dict[int, str]) -> int:

@@ -10,6 +10,7 @@ from integrations.models import Contact, ContactLink, Opportunity, Patient, Visi
 from integrations.models.subaccounts import PipelineKind
 from integrations.sync.categorize import verdict
 from integrations.sync.decide import ContactState, KnownOpportunity, KnownVisit
+from integrations.sync.people import birthday_marks
 from integrations.sync.profile import PracticeProfile
 from integrations.sync.visits import Seen, VisitData
 
@@ -64,12 +65,16 @@ def visit_key(connection_id: int, external_id: str) -> str:
     return f"{connection_id}:{external_id}"
 
 
-def contact_state(contact: Contact | None, opportunities: Sequence[Opportunity]) -> ContactState:
-    """What is known of a contact; of a new one, nothing."""
+def contact_state(
+    contact: Contact | None, opportunities: Sequence[Opportunity], born: FieldValue
+) -> ContactState:
+    """What is known of a contact; of a new one, nothing. ``born`` is the birth date in the record at hand."""
     if contact is None:
         return ContactState()
+    mark, day = contact.birthday_enrolled_for, born.isoformat() if isinstance(born, date) else ""
+    birthday_known = day if mark and day and mark in birthday_marks(contact.pk, day) else ""
     known = {PipelineKind(row.pipeline): KnownOpportunity(row.stage, row.status) for row in opportunities}
-    return ContactState(contact.contact_type, known, contact.birthday_enrolled_for)
+    return ContactState(contact.contact_type, known, birthday_known)
 
 
 def visits_of(

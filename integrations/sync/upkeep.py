@@ -1,15 +1,41 @@
 """Once a minute: what could have fallen between two chairs is picked up again."""
 
 import logging
+from datetime import date
+
+from django.utils import timezone
 
 from integrations.models import EventState, HeldFor, InboundEvent
 from integrations.sync.release import release_categories
+from integrations.sync.retention import purge
 
 logger = logging.getLogger(__name__)
+_purged_on: date | None = None
 
 
-def run_upkeep() -> int:
-    """Release events that were held at the very moment in which their category was confirmed. How many."""
+def run_upkeep() -> None:
+    """Release what was held at the very moment in which its category was confirmed; once a day, delete what
+    retention says."""
+    release_overlooked()
+    purge_daily()
+
+
+def purge_daily() -> bool:
+    """Run retention once a day in each worker process. Whether it ran."""
+    global _purged_on
+    today = timezone.now().date()
+    if _purged_on == today:
+        return False
+    _purged_on = today
+    gone = purge()
+    logger.info(
+        "retention deleted %s payloads, %s bodies, %s incidents", gone.payloads, gone.bodies, gone.incidents
+    )
+    return True
+
+
+def release_overlooked() -> int:
+    """Release events whose category was confirmed while they were being held. How many."""
     held = InboundEvent.objects.across_practices().filter(state=EventState.HELD, held_for=HeldFor.CATEGORY)
     practices = list(held.values_list("practice_id", flat=True).distinct())
     return sum(release_categories(practice_id) for practice_id in practices)

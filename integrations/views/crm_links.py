@@ -8,7 +8,7 @@ from django.urls import reverse
 from integrations.models import Contact, SubAccount
 
 CRM_APP = "https://app.gohighlevel.com"
-_CONTACT_IN_ADDRESS = re.compile(r"/contacts?/(?:detail/)?([A-Za-z0-9_-]{6,64})(?:[/?#]|$)")
+_CONTACT_IN_ADDRESS = re.compile(r"/contacts?/(?:detail/)?(?!detail\b)([A-Za-z0-9_-]{6,64})(?:[/?#]|$)")
 
 
 def crm_contact_url(sub_account: SubAccount, crm_id: str) -> str:

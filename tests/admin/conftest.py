@@ -69,14 +69,20 @@ class World:
 def make_world(slug: str, revealed_by: User, **names: str) -> World:
     """A practice with a row of every kind, all synthetic."""
     now = timezone.now()
-    practice = Practice.objects.create(slug=slug, name=f"Practice {slug}", kind="plastic_surgery_med_spa", state="live")
+    practice = Practice.objects.create(
+        slug=slug, name=f"Practice {slug}", kind="plastic_surgery_med_spa", state="live"
+    )
     account = SubAccount.objects.create(
         practice=practice, key="main", is_default=True, crm_subaccount_id=f"LOC-{slug}", token=TOKEN
     )
-    pipeline = Pipeline.objects.create(sub_account=account, kind="non_surgical", crm_id="P1", crm_name="Med spa")
+    pipeline = Pipeline.objects.create(
+        sub_account=account, kind="non_surgical", crm_id="P1", crm_name="Med spa"
+    )
     Stage.objects.create(pipeline=pipeline, name="Booked", crm_id="S1", crm_name="Booked")
     WorkflowMapping.objects.create(sub_account=account, name="APro Appointments Update", crm_id="WF1")
-    CustomField.objects.create(sub_account=account, name="APro Client ID", crm_id=f"F-{slug}", data_type="TEXT")
+    CustomField.objects.create(
+        sub_account=account, name="APro Client ID", crm_id=f"F-{slug}", data_type="TEXT"
+    )
     location = Location.objects.create(practice=practice, external_id="827", name="Downtown")
     LocationRoute.objects.create(location=location, sub_account=account)
     connection = Connection.objects.create(
@@ -95,11 +101,19 @@ def make_world(slug: str, revealed_by: User, **names: str) -> World:
     for kind, digest in digests_for(search_terms(demographics, patient.external_id)):
         SearchKey.objects.create(patient=patient, practice=practice, kind=kind, digest=digest)
     contact = Contact.objects.create(
-        sub_account=account, crm_id=f"crmContact{slug}", contact_type="Patient", lifetime_value=Decimal("1450.00")
+        sub_account=account,
+        crm_id=f"crmContact{slug}",
+        contact_type="Patient",
+        lifetime_value=Decimal("1450.00"),
     )
     ContactLink.objects.create(patient=patient, sub_account=account, contact=contact, how="by e-mail")
     Opportunity.objects.create(
-        contact=contact, pipeline="non_surgical", crm_id="O1", stage="Patient", status="won", why="A completed visit."
+        contact=contact,
+        pipeline="non_surgical",
+        crm_id="O1",
+        stage="Patient",
+        status="won",
+        why="A completed visit.",
     )
     Visit.objects.create(
         practice=practice,
@@ -124,7 +138,11 @@ def make_world(slug: str, revealed_by: User, **names: str) -> World:
         position=0,
         state="done",
         planned_at=now,
-        body={"native": {"firstName": FIRST_NAME, "email": EMAIL}, "custom": {"APro Appt Status": "Booked"}, "money": {}},
+        body={
+            "native": {"firstName": FIRST_NAME, "email": EMAIL},
+            "custom": {"APro Appt Status": "Booked"},
+            "money": {},
+        },
         attempts=[{"at": now.isoformat(), "ms": 184, "status": 200}],
         answer={"contactId": contact.crm_id},
     )
@@ -154,7 +172,11 @@ def make_world(slug: str, revealed_by: User, **names: str) -> World:
             patient=patient, sub_account=account, candidate_crm_ids=["other1"], clashes=["phone"]
         ),
         incident=Incident.objects.create(
-            practice=practice, connection=connection, kind="unreachable", subject="x", words="It does not answer."
+            practice=practice,
+            connection=connection,
+            kind="unreachable",
+            subject="x",
+            words="It does not answer.",
         ),
         ledger=LedgerRow.objects.create(
             practice=practice,
@@ -172,7 +194,7 @@ def make_world(slug: str, revealed_by: User, **names: str) -> World:
     )
 
 
-def make_event(practice: Practice, connection: Connection, **values: Any) -> InboundEvent:
+def make_event(practice: Practice, connection: Connection | None, **values: Any) -> InboundEvent:
     """One more event of a connection, done unless said otherwise."""
     number = InboundEvent.objects.across_practices().count()
     body = {"event": "appointment.created", "data": {"client": {"first_name": FIRST_NAME, "email": EMAIL}}}
@@ -209,7 +231,14 @@ def world(root: User) -> World:
 @pytest.fixture
 def other(root: User) -> World:
     """Another practice with a row of everything."""
-    return make_world("harbor", root, first_name="Otto", last_name="Elsewhere", email="otto@example.com", phone="+12125550199")
+    return make_world(
+        "harbor",
+        root,
+        first_name="Otto",
+        last_name="Elsewhere",
+        email="otto@example.com",
+        phone="+12125550199",
+    )
 
 
 def person(email: str, practice: Practice | None = None, role: str = "", company_role: str = "") -> User:

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from integrations.models import SubAccount
+from integrations.models import Connection, SubAccount
 from tenants.models import Membership, Role, User
 from tenants.roles import RIGHTS, Right, may, people_for, practice_ids_with, rights_in, roles_to_give
 from tests.admin.conftest import World, make_world, person, signed_in
@@ -87,7 +87,9 @@ def test_a_specialist_gives_a_role_and_the_staff_application_opens(world: World,
     assert User.objects.get(pk=new.pk).role_in(world.practice) == Role.SUPPORT
 
 
-def test_a_specialist_cannot_make_anybody_an_administrator(world: World, specialist: User, agent: User) -> None:
+def test_a_specialist_cannot_make_anybody_an_administrator(
+    world: World, specialist: User, agent: User
+) -> None:
     row = Membership.objects.for_practice(world.practice).get(user=agent)
     rows = [{"id": str(row.pk), "user": str(agent.pk), "role": Role.ADMINISTRATOR}]
     answer = signed_in(specialist).post(practice_url(world), people_tab(world, *rows, initial=1))
@@ -97,14 +99,18 @@ def test_a_specialist_cannot_make_anybody_an_administrator(world: World, special
     assert row.role == Role.SUPPORT
 
 
-def test_a_specialist_cannot_remove_an_administrator(world: World, specialist: User, administrator: User) -> None:
+def test_a_specialist_cannot_remove_an_administrator(
+    world: World, specialist: User, administrator: User
+) -> None:
     row = Membership.objects.for_practice(world.practice).get(user=administrator)
     rows = [{"id": str(row.pk), "user": str(administrator.pk), "role": row.role, "DELETE": "on"}]
     signed_in(specialist).post(practice_url(world), people_tab(world, *rows, initial=1))
     assert Membership.objects.for_practice(world.practice).filter(pk=row.pk).exists()
 
 
-def test_a_person_of_another_practice_cannot_be_pulled_in(world: World, other: World, specialist: User) -> None:
+def test_a_person_of_another_practice_cannot_be_pulled_in(
+    world: World, other: World, specialist: User
+) -> None:
     stranger = person("stranger@example.com", other.practice, Role.SUPPORT)
     rows = [{"user": str(stranger.pk), "role": Role.SUPPORT}]
     answer = signed_in(specialist).post(practice_url(world), people_tab(world, *rows))
@@ -112,10 +118,15 @@ def test_a_person_of_another_practice_cannot_be_pulled_in(world: World, other: W
     assert not Membership.objects.for_practice(world.practice).filter(user=stranger).exists()
 
 
-def test_losing_the_last_role_closes_the_staff_application(world: World, administrator: User, agent: User) -> None:
+def test_losing_the_last_role_closes_the_staff_application(
+    world: World, administrator: User, agent: User
+) -> None:
     row = Membership.objects.for_practice(world.practice).get(user=agent)
     rows = [{"id": str(row.pk), "user": str(agent.pk), "role": row.role, "DELETE": "on"}]
-    assert signed_in(administrator).post(practice_url(world), people_tab(world, *rows, initial=1)).status_code == 302
+    assert (
+        signed_in(administrator).post(practice_url(world), people_tab(world, *rows, initial=1)).status_code
+        == 302
+    )
     agent.refresh_from_db()
     assert not agent.is_staff
 
@@ -169,7 +180,12 @@ def test_a_specialist_cannot_touch_somebody_who_also_works_elsewhere(
 
 def test_nobody_makes_themselves_a_superuser(world: World, administrator: User) -> None:
     client = signed_in(administrator)
-    data = {"email": administrator.email, "is_active": "on", "is_superuser": "on", "company_role": Role.ADMINISTRATOR}
+    data = {
+        "email": administrator.email,
+        "is_active": "on",
+        "is_superuser": "on",
+        "company_role": Role.ADMINISTRATOR,
+    }
     client.post(reverse("admin:tenants_user_change", args=[administrator.pk]), data)
     administrator.refresh_from_db()
     assert not administrator.is_superuser
@@ -185,7 +201,9 @@ def test_company_onboarding_cannot_change_company_staff(world: World, root: User
         assert client.get(reverse("admin:auth_user_password_change", args=[somebody.pk])).status_code == 403
 
 
-def test_people_are_those_of_the_own_practices(world: World, other: World, specialist: User, agent: User) -> None:
+def test_people_are_those_of_the_own_practices(
+    world: World, other: World, specialist: User, agent: User
+) -> None:
     stranger = person("stranger@example.com", other.practice, Role.SUPPORT)
     assert set(people_for(specialist)) == {specialist, agent}
     assert set(people_for(agent)) == {agent}
@@ -233,3 +251,31 @@ def test_secrets_cannot_be_tried_out_letter_by_letter(world: World, agent: User)
     letter = SubAccount.objects.for_practice(world.practice).get().webhook_key[0]
     assert client.get(page, {"webhook_key__startswith": letter}).status_code == 400
     assert client.get(page, {"key__startswith": "m"}).status_code == 200
+
+
+def test_a_practice_that_somebody_only_reviews_stays_out_of_the_staff_pages(
+    world: World, root: User, agent: User
+) -> None:
+    second = make_world("second", root)
+    Membership.objects.create(practice=second.practice, user=agent, role=Role.REVIEWER)
+    client = signed_in(User.objects.get(pk=agent.pk))
+    assert (
+        client.get(reverse("admin:integrations_inboundevent_change", args=[second.event.pk])).status_code
+        == 302
+    )
+    for name in ("integrations_inboundevent", "integrations_patient", "tenants_practice"):
+        page = client.get(reverse(f"admin:{name}_changelist")).content.decode()
+        assert second.practice.name not in page, name
+
+
+def test_a_new_row_goes_only_into_practices_that_somebody_configures(
+    world: World, root: User, specialist: User
+) -> None:
+    second = make_world("second", root)
+    Membership.objects.create(practice=second.practice, user=specialist, role=Role.SUPPORT)
+    data = {"practice": str(second.practice.pk), "emr": "aestheticspro", "key": "mine"}
+    answer = signed_in(User.objects.get(pk=specialist.pk)).post(
+        reverse("admin:integrations_connection_add"), data
+    )
+    assert answer.status_code == 200
+    assert Connection.objects.for_practice(second.practice).count() == 1

@@ -20,13 +20,25 @@ class PretendCrm:
         self.fields: list[dict[str, Any]] = []
 
     def pipelines(self) -> list[dict[str, Any]]:
-        surgical = ["Consult Booked", "Consult Complete", "Surgery Scheduled", "Surgery Complete", "Cancel/No Show"]
+        surgical = [
+            "Consult Booked",
+            "Consult Complete",
+            "Surgery Scheduled",
+            "Surgery Complete",
+            "Cancel/No Show",
+        ]
         return [
-            {"id": "PS", "name": "Surgical", "stages": [{"id": f"s{i}", "name": n} for i, n in enumerate(surgical)]},
+            {
+                "id": "PS",
+                "name": "Surgical",
+                "stages": [{"id": f"s{i}", "name": n} for i, n in enumerate(surgical)],
+            },
             {
                 "id": "PN",
                 "name": "Non-Surgical",
-                "stages": [{"id": f"n{i}", "name": n} for i, n in enumerate(["Booked", "Patient", "Cancel/No Show"])],
+                "stages": [
+                    {"id": f"n{i}", "name": n} for i, n in enumerate(["Booked", "Patient", "Cancel/No Show"])
+                ],
             },
         ]
 
@@ -113,7 +125,9 @@ def test_a_token_that_stays_keeps_the_refusal(world: World, specialist: User) ->
     assert world.sub_account.needs_reauth_since is not None
 
 
-def test_each_of_our_stages_has_a_box_for_the_kinds_that_the_practice_has(world: World, specialist: User) -> None:
+def test_each_of_our_stages_has_a_box_for_the_kinds_that_the_practice_has(
+    world: World, specialist: User
+) -> None:
     page = signed_in(specialist).get(page_of(world.sub_account)).content.decode()
     for name in ("stage_surgical_surgery_scheduled", "stage_non_surgical_patient", "workflow_apro_birthday"):
         assert f'name="{name}"' in page
@@ -125,10 +139,13 @@ def test_each_of_our_stages_has_a_box_for_the_kinds_that_the_practice_has(world:
 
 def test_mappings_are_saved_changed_and_removed(world: World, specialist: User) -> None:
     client = signed_in(specialist)
-    more = {"stage_non_surgical_patient": "S2", "workflow_apro_invoice_paid": "WF2"}
+    more = {"stage_non_surgical_cancelled_no_show": "S2", "workflow_apro_invoice_paid": "WF2"}
     assert client.post(page_of(world.sub_account), posted(**more)).status_code == 302
-    assert stages(world) == {"non_surgical: Booked": "S1", "non_surgical: Patient": "S2"}
-    client.post(page_of(world.sub_account), posted(stage_non_surgical_booked="S9", workflow_apro_appointments_update=""))
+    assert stages(world) == {"non_surgical: Booked": "S1", "non_surgical: Cancelled / No-Show": "S2"}
+    client.post(
+        page_of(world.sub_account),
+        posted(stage_non_surgical_booked="S9", workflow_apro_appointments_update=""),
+    )
     assert stages(world) == {"non_surgical: Booked": "S9"}
     assert not WorkflowMapping.objects.for_practice(world.practice).exists()
 
@@ -139,7 +156,9 @@ def test_a_stage_that_points_elsewhere_forgets_its_former_name(world: World, spe
 
 
 def test_stages_without_a_pipeline_are_refused(world: World, specialist: User) -> None:
-    answer = signed_in(specialist).post(page_of(world.sub_account), posted(stage_surgical_surgery_complete="S7"))
+    answer = signed_in(specialist).post(
+        page_of(world.sub_account), posted(stage_surgical_surgery_complete="S7")
+    )
     assert answer.status_code == 200
     assert "Choose the pipeline that these stages stand in." in answer.content.decode()
 
@@ -182,7 +201,9 @@ def test_a_stage_of_another_pipeline_is_refused(world: World, specialist: User, 
     assert "This stage stands in another pipeline of the CRM." in answer.content.decode()
 
 
-def test_preview_names_the_missing_fields_and_makes_none(world: World, specialist: User, crm: PretendCrm) -> None:
+def test_preview_names_the_missing_fields_and_makes_none(
+    world: World, specialist: User, crm: PretendCrm
+) -> None:
     client = signed_in(specialist)
     client.post(button(world.sub_account, "preview_fields"), {"_form_submitted": "True"})
     page = client.get(page_of(world.sub_account)).content.decode()
@@ -208,7 +229,9 @@ def test_what_the_crm_refuses_is_said_in_its_words(
         raise AuthError("The CRM refuses the token.", vendor_words="Invalid JWT")
 
     monkeypatch.setattr(crm_setup, "client_for", refuse)
-    answer = signed_in(specialist).post(button(world.sub_account, "preview_fields"), {"_form_submitted": "True"}, follow=True)
+    answer = signed_in(specialist).post(
+        button(world.sub_account, "preview_fields"), {"_form_submitted": "True"}, follow=True
+    )
     assert "The CRM refuses the token. Invalid JWT" in answer.content.decode()
 
 

@@ -93,6 +93,11 @@ def test_somebody_whose_story_is_told_leaves_a_full_practice_with_their_contact(
         while len(book.people) < MOST_PEOPLE:
             book.new_person()
     gone = person(practice, told).email
+    sent = InboundEvent.objects.across_practices().filter(practice__slug="bluestone")
+    sent.filter(pk=sent.first().pk).update(state="waiting")
+    sandbox_day.make_room(practice)
+    assert gone in {one["email"] for one in running.contacts(practice.crm_id, 100)}
+    sent.update(state="done")
     before = {one["email"] for one in running.contacts(practice.crm_id, 100)}
     assert gone in before
     sandbox_day.make_room(practice)

@@ -144,6 +144,23 @@ def test_a_state_that_comes_back_gets_a_note_each_time():
         assert told([steps[place] for place in order], switches)["notes"].total() == 3
 
 
+def test_of_two_states_of_one_moment_the_same_one_writes_the_fields_in_both_orders():
+    switches = {"act_on_reschedules": True, "separate_consult_stages": False}
+    profile, _ = practice_with(switches)
+    rules = Settings(EMR.manifest, is_dual=False, zone=profile.zone, switches=switches)
+    steps = [Step("booked", 0, 1, 9), Step("booked", 0, 1, 14)]
+    ended = set()
+    for order in (steps, steps[::-1]):
+        data, written = visit_rules.VisitData("1"), None
+        for number, step in enumerate(order):
+            (record,) = EMR.understand("", step.body(ANA), Context(START, zone_of=profile.zone_of))
+            change = changed(data, record, rules, number)
+            data, written = change.visit, record.visit_on if change.is_current else written
+        assert data.visit_on == written
+        ended.add(written)
+    assert len(ended) == 1
+
+
 # Through the door, the lanes and the pretend CRM
 
 _OWN_LINE = re.compile(r"^(Reference|Order|Rescheduled): .*$", re.MULTILINE)

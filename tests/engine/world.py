@@ -2,24 +2,40 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import requests
+from django.db import connection
 from django.test import Client as Browser
+from django.test import TestCase
 from django.utils import timezone
 
 from integrations.emrs import emr_for
 from integrations.emrs.aestheticspro import sandbox as apro
-from integrations.models import Connection, Contact, EventState, InboundEvent, Lane
+from integrations.models import (
+    Connection,
+    Contact,
+    Effect,
+    EventState,
+    InboundEvent,
+    Incident,
+    Lane,
+    SubAccount,
+)
 from integrations.practice_file.importing import import_practice
+from integrations.practice_file.provisioning import Provisioning
+from integrations.sandbox.state import State
 from integrations.sync import lanes
 from integrations.sync.process import work_lane
 from integrations.sync.profile import profiles
 from tenants.models import Practice
 
 SANDBOX_KEY = "test-key"
+SANDBOXES: dict[str, State] = {}  # what the pretend CRMs hold, by their addresses
 TOKEN = "pit-test"
 STAGES = {"Booked": "T1", "Patient": "T2", "Cancelled / No-Show": "T3"}
 SURGICAL = {
@@ -81,11 +97,20 @@ def practice_file(**changes: Any) -> dict[str, Any]:
     return document | changes
 
 
+@contextmanager
+def committed() -> Iterator[None]:
+    """What is done inside counts as committed: what waits for a commit runs, inside a test's transaction too."""
+    connection.run_on_commit.clear()
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        yield
+
+
 class World:
     """The practice ``bluestone`` with sub-account LOC1 in a pretend CRM at ``url``."""
 
     def __init__(self, url: str, **changes: Any) -> None:
         self.url = url
+        self.crm = SANDBOXES[url]
         self.door("POST", "/sub-accounts", self._sub_account("LOC1", TOKEN))
         self.setup(**changes)
 
@@ -120,8 +145,9 @@ class World:
     # Setting up
 
     def setup(self, **changes: Any) -> None:
-        """Import the practice file with ``changes``."""
-        import_practice(json.dumps(practice_file(**changes)).encode())
+        """Import the practice file with ``changes``; what waited for them is looked at again."""
+        with committed():
+            import_practice(json.dumps(practice_file(**changes)).encode())
         self.practice = Practice.objects.across_practices().get(slug="bluestone")
         self.connection = Connection.objects.for_practice(self.practice).get(key="apro")
 
@@ -179,7 +205,8 @@ class World:
 
     def redo_sub_account(self, **changes: Any) -> None:
         """Give the CRM's sub-account another setup; its contacts stay."""
-        self.door("POST", "/sub-accounts", self._sub_account("LOC1", TOKEN, **changes))
+        token = changes.pop("token", TOKEN)
+        self.door("POST", "/sub-accounts", self._sub_account("LOC1", token, **changes))
 
     def stages(self, names: dict[str, str]) -> None:
         """Give the non-surgical pipeline these stages (name → id) in the CRM."""
@@ -188,7 +215,10 @@ class World:
 
     def faults(self, *rules: dict[str, Any], **settings: Any) -> None:
         """Switch faults on (see integrations/sandbox/faults.py); none clears them."""
-        self.door("POST", "/faults", {"rules": list(rules), **settings})
+        if rules or settings:
+            self.door("POST", "/faults", {"rules": list(rules), **settings})
+        else:
+            self.door("DELETE", "/faults")
 
     # What arrives
 
@@ -266,6 +296,28 @@ class World:
 
     def nothing_waits(self) -> bool:
         return not InboundEvent.objects.for_practice(self.practice).filter(state=EventState.WAITING).exists()
+
+    def provision(self) -> None:
+        """Make the missing custom fields, as ``import_practice --provision`` does."""
+        with committed():
+            import_practice(json.dumps(practice_file()).encode(), prepare=Provisioning())
+
+    def events(self) -> list[InboundEvent]:
+        """All events, oldest first."""
+        return list(InboundEvent.objects.for_practice(self.practice).order_by("id"))
+
+    def effects(self, **which: Any) -> list[Effect]:
+        """Planned and sent writes, oldest first."""
+        return list(Effect.objects.for_practice(self.practice).filter(**which).order_by("event", "position"))
+
+    def incidents(self) -> list[str]:
+        """Kinds of the incidents that stand open."""
+        rows = Incident.objects.for_practice(self.practice).filter(closed_at=None)
+        return list(rows.order_by("id").values_list("kind", flat=True))
+
+    @property
+    def account(self) -> SubAccount:
+        return SubAccount.objects.for_practice(self.practice).get()
 
     def our_contact(self) -> Contact:
         return Contact.objects.for_practice(self.practice).get()

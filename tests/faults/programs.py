@@ -1,5 +1,6 @@
 """Programs that fault tests start, kill and start again: each with its output in a file, none outliving us."""
 
+import contextlib
 import ctypes
 import os
 import shlex
@@ -71,20 +72,16 @@ class Program:
 
     def kill(self) -> None:
         """kill -9, for it and for what it left in its group."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
     def end(self, seconds: float = 15.0) -> float:
         """Ask it to end and see to it that it does; the seconds it took."""
         started = time.monotonic()
         self.send(signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
         took = time.monotonic() - started
         self.kill()
         return took
@@ -152,4 +149,6 @@ class PostgresServer:
         self._run("-o", shlex.join(self._options), "-l", str(self._data / "log"), "-w", "start")
 
     def _run(self, *words: str) -> None:
-        subprocess.run([*self._control, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [*self._control, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )

@@ -12,7 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
 
 from integrations.demo_sender import at_desk, deliver, door, outage_seconds_left, send_opening
-from integrations.models import Connection
+from integrations.models import Connection, EventState, InboundEvent
+from integrations.models.narrowing import open_events
 from integrations.sandbox.demo.book import open_books
 from integrations.sandbox.demo.desk import Desk, Message
 from integrations.sandbox.demo.door import DoorError
@@ -48,9 +49,10 @@ class Command(BaseCommand):
             close_old_connections()
 
     def _one_event(self, practice: DemoPractice) -> None:
+        # Before the event, when those before it are worked off.
+        self._patiently(lambda: make_room(practice))
         for message in at_desk(practice, _next):
             self._patiently(lambda message=message: _accepted(practice, message))  # type: ignore[misc]
-        self._patiently(lambda: make_room(practice))
 
     def _patiently(self, do: Any) -> None:
         """``do``, again and again while the web server or the sandbox is being started anew."""
@@ -78,7 +80,13 @@ def _accepted(practice: DemoPractice, message: Message) -> None:
 
 
 def make_room(practice: DemoPractice) -> None:
-    """Where a practice's book is full, let somebody go whose story is told, and their contact with them."""
+    """Where a practice's book is full, let somebody go whose story is told, and their contact with them.
+
+    Not while events wait: one of them could be about whoever would leave.
+    """
+    open_now = open_events(InboundEvent.objects.across_practices()).filter(practice__slug=practice.slug)
+    if open_now.filter(state=EventState.WAITING).exists():
+        return
     with open_books(settings.DATA_DIR) as books:
         book = books.of(practice.slug)
         if let_go(book) is None:

@@ -9,7 +9,7 @@ from integrations.sandbox.demo.desk import Desk, Message
 
 # At most so many people per practice; who has been through this much makes room for somebody new.
 MOST_PEOPLE = 40
-FULL_STORY = 12
+FULL_STORY = 10
 Scene = Callable[[int], Message]
 
 
