@@ -21,7 +21,12 @@ class TransientError(ContractError):
     """
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, may_have_happened: bool = False, status: int | None = None
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        may_have_happened: bool = False,
+        status: int | None = None,
     ) -> None:
         super().__init__(message, status=status)
         self.retry_after = retry_after
@@ -48,7 +53,12 @@ class RejectedError(ContractError):
     """The other side refuses this one record (other 4xx). ``details`` is its parsed answer."""
 
     def __init__(
-        self, message: str, *, vendor_words: str = "", status: int | None = None, details: dict[str, object] | None = None
+        self,
+        message: str,
+        *,
+        vendor_words: str = "",
+        status: int | None = None,
+        details: dict[str, object] | None = None,
     ) -> None:
         super().__init__(message, vendor_words=vendor_words, status=status)
         self.details = details or {}

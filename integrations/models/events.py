@@ -143,7 +143,9 @@ class InboundEvent(models.Model):
             models.Index(fields=["practice", "-id"], name="events_of_practice"),
             models.Index(fields=["connection", "received_at"], name="events_by_time"),
             models.Index(fields=["lane", "id"], condition=Q(state="waiting"), name="events_waiting"),
-            models.Index(fields=["id"], condition=Q(state="waiting", lane__isnull=True), name="events_arrived"),
+            models.Index(
+                fields=["id"], condition=Q(state="waiting", lane__isnull=True), name="events_arrived"
+            ),
             models.Index(
                 fields=["state", "practice"],
                 condition=Q(state__in=["waiting", "held", "parked"]),

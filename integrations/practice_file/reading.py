@@ -27,7 +27,9 @@ def read(raw: bytes) -> tuple[PracticeFile, list[str]]:
         root.wrong("practice", "is missing")
     file = PracticeFile(
         practice=_practice(root.section("practice")) if "practice" in root else PracticePart(slug=""),
-        sub_accounts=[read_sub_account(part, _own_workflow_names(root)) for part in root.sections("sub_accounts")],
+        sub_accounts=[
+            read_sub_account(part, _own_workflow_names(root)) for part in root.sections("sub_accounts")
+        ],
         locations=[_location(s) for s in root.sections("locations")] if "locations" in root else None,
         connections=[read_connection(section) for section in root.sections("connections")],
         categories=[_category(section) for section in root.sections("categories")],
@@ -39,8 +41,9 @@ def read(raw: bytes) -> tuple[PracticeFile, list[str]]:
 def _own_workflow_names(root: Section) -> set[str]:
     """What the file's connections call their workflows; wrong forms are told when the connections are read."""
     listed = root.values.get("connections")
-    parts = [part.get("workflow_names") for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
-    return {name for part in parts if isinstance(part, dict) for name in part.values() if isinstance(name, str)}
+    parts = [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
+    named = [part["workflow_names"] for part in parts if isinstance(part.get("workflow_names"), dict)]
+    return {name for names in named for name in names.values() if isinstance(name, str)}
 
 
 def _check_format(root: Section) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import F
 from django.utils import timezone
@@ -139,7 +140,7 @@ def reauthenticated(side: Side, pk: int, practice_id: int) -> None:
     _forget_one(side, pk)
 
 
-def _subject(side: Side, pk: int) -> dict[str, int]:
+def _subject(side: Side, pk: int) -> dict[str, Any]:
     return {"connection_id": pk} if side is Connection else {"sub_account_id": pk}
 
 

@@ -401,7 +401,8 @@ def decide_stage(visits: Sequence[KnownVisit], pipeline: PipelineKind, settings:
         kept = [row for row in candidates if row[0].data.outcome not in (Outcome.CANCELLED, Outcome.NO_SHOW)]
     winner, stage, version = max(kept, key=_precedence)
     patient = any(visit.completed_finally for visit in visits)
-    why = f'"{stage.stage}" because of the visit of {_on(winner)}, {winner.data.outcome} as of {_when(version, settings)}.'
+    since = f"{winner.data.outcome} as of {_when(version, settings)}"
+    why = f'"{stage.stage}" because of the visit of {_on(winner)}, {since}.'
     newest = max(candidates, key=_precedence)[0]
     if newest.id != winner.id:
         next_on = min(on for on in ahead if on) if any(ahead) else None

@@ -7,7 +7,7 @@ is in doubt and looked up, not blindly repeated (see ``_resolve`` of each kind).
 import time
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,6 +16,7 @@ from integrations.contract.errors import ConfigError, NotFoundError, RejectedErr
 from integrations.contract.records import Person
 from integrations.crm import matching
 from integrations.crm.answers import DuplicateContact, DuplicateOpportunity
+from integrations.crm.calls import ContactValues, OpportunityValues
 from integrations.crm.client import CrmClient, Json
 from integrations.crm.fields import (
     amount_value,
@@ -114,7 +115,7 @@ class Delivery:
         started = time.monotonic()
         self._called = False
         try:
-            answer = _SENDERS[effect.kind](self, effect, in_doubt)
+            answer = _SENDERS[EffectKind(effect.kind)](self, effect, in_doubt)
         except Exception as error:
             # Whoever has the lane now may have done it meanwhile: then this error says nothing any more.
             self._check_lease()
@@ -185,7 +186,10 @@ class Delivery:
             raise lanes.LeaseLost
 
     def _leave_in_doubt(self, effect: Effect) -> None:
-        words = "It is not certain that the enrolment happened. It is not repeated: the patient could be written to twice."
+        words = (
+            "It is not certain that the enrolment happened. "
+            "It is not repeated: the patient could be written to twice."
+        )
         _update(effect, state=EffectState.IN_DOUBT, reason=words, attempts=effect.attempts)
         if self.contact is not None:
             self._enrolled_for_birthday(effect, self.contact)
@@ -203,7 +207,7 @@ class Delivery:
         before: Json = {}
         if body.get("money"):
             before = self._read_contact(effect)
-            if self.contact is None:
+            if not before:  # gone from the CRM, and nobody there fits
                 return self._create_contact(effect, in_doubt)
             settled = self._settle_money(effect, before, in_doubt)
             if settled is not None:
@@ -246,9 +250,9 @@ class Delivery:
         identity.learn(self.contact, found, self.account)
         return found
 
-    def _contact_values(self, effect: Effect) -> dict[str, Any]:
+    def _contact_values(self, effect: Effect) -> ContactValues:
         body = effect.body
-        values: dict[str, Any] = dict(body["native"])
+        values = cast(ContactValues, dict(body["native"]))
         if body.get("birth_date") and not self.account.refuses_birth_date:
             values["dateOfBirth"] = body["birth_date"]
         custom = {name: stored.unpack(value) for name, value in body["custom"].items()}
@@ -272,7 +276,7 @@ class Delivery:
     def _refresh_fields(self, *, force: bool = False) -> None:
         self.account = known_fields.refreshed(self.work.profile.id, self.account, self.client, force=force)
 
-    def _put_contact(self, effect: Effect, values: dict[str, Any]) -> Json:
+    def _put_contact(self, effect: Effect, values: ContactValues) -> Json:
         """PUT, once more without what the CRM refuses: a value that is somebody else's, or the birth date."""
         assert self.contact is not None
         try:
@@ -287,15 +291,15 @@ class Delivery:
                 raise
         return self._put_contact(effect, values)
 
-    def _leave_out(self, effect: Effect, values: dict[str, Any], name: str, other: str) -> None:
-        values.pop(name)
+    def _leave_out(self, effect: Effect, values: ContactValues, name: str, other: str) -> None:
+        values.pop(name)  # type: ignore[misc]
         effect.body["native"].pop(name, None)
         if self.work.event.patient is not None:
             identity.clash(self.work.event.patient, self.account, name, other)
         what = {"email": "e-mail", "phone": "phone number"}[name]
         self.work.tell("contact", f"The {what} belongs to another contact: left out and listed for a person.")
 
-    def _birth_date_refused(self, values: dict[str, Any], error: RejectedError) -> bool:
+    def _birth_date_refused(self, values: ContactValues, error: RejectedError) -> bool:
         if "dateOfBirth" not in values or "dateOfBirth" not in str(error.details.get("fields")):
             return False
         values.pop("dateOfBirth")
@@ -311,7 +315,7 @@ class Delivery:
         )
         return True
 
-    def _check_echo(self, effect: Effect, values: dict[str, Any], echo: Json) -> None:
+    def _check_echo(self, effect: Effect, values: ContactValues, echo: Json) -> None:
         """What the CRM did not keep although it said yes: fields with a stale id, values it changed."""
         assert self.contact is not None
         missing = echo_missing(values.get("customFields", []), echo)
@@ -402,12 +406,13 @@ class Delivery:
         )
         return {"contact": created["id"], "created": True}
 
-    def _post_contact(self, effect: Effect, values: dict[str, Any]) -> Json | None:
+    def _post_contact(self, effect: Effect, values: ContactValues) -> Json | None:
         """The contact made, or None when one that fits turned up and was linked."""
         try:
             return self.client.create_contact(values)
         except DuplicateContact as error:
-            return self._somebody_has_it(error)
+            self._somebody_has_it(error)
+            return None
         except RejectedError as error:
             # A refused create has been seen to create: look before trying once more or giving up.
             if self._birth_date_refused(values, error):
@@ -635,7 +640,7 @@ class Delivery:
     def _put_opportunity(self, row: Opportunity, body: dict[str, Any]) -> dict[str, Any]:
         pipeline_id, stage_id = self._stage(PipelineKind(row.pipeline), body["stage"] or body["stage_if_new"])
         contact = self._the_contact()
-        values: dict[str, Any] = self._value(contact, body)
+        values: OpportunityValues = self._value(contact, body)
         if body["stage"]:
             values |= {"pipelineId": pipeline_id, "pipelineStageId": stage_id}
         status = WON if self._is_patient(contact, body) else body["status_of_lead"]
@@ -647,7 +652,7 @@ class Delivery:
         self._keep(contact, PipelineKind(row.pipeline), echo or {"id": row.crm_id} | values, body)
         return {"opportunity": row.crm_id, "stage": body["stage"] or "", "status": status or ""}
 
-    def _value(self, contact: Contact, body: dict[str, Any]) -> dict[str, Any]:
+    def _value(self, contact: Contact, body: dict[str, Any]) -> OpportunityValues:
         if not body["with_value"] or contact.lifetime_value is None:
             return {}
         return {"monetaryValue": contact.lifetime_value}

@@ -450,9 +450,8 @@ def _still_owed(unfinished: Sequence[Effect], found: _Found) -> list[Effect]:
     for effect in unfinished:
         in_doubt = effect.state == EffectState.SENDING
         is_settled_by_asking = effect.kind == EffectKind.ENROL or bool(effect.body.get("money"))
-        if effect.kind in (EffectKind.NOTE, EffectKind.TAG):
-            owed.append(effect)
-        elif in_doubt and (found.who.contact is None or is_settled_by_asking):
+        is_written_anyway = effect.kind in (EffectKind.NOTE, EffectKind.TAG)
+        if is_written_anyway or (in_doubt and (found.who.contact is None or is_settled_by_asking)):
             owed.append(effect)
         else:
             effect.state, effect.reason = EffectState.SKIPPED, "A newer event decided this meanwhile."

@@ -155,7 +155,7 @@ def load_profile(practice_id: int) -> PracticeProfile:
         connections={row.pk: _connection(row) for row in Connection.objects.for_practice(practice)},
         sub_accounts=_sub_accounts(practice),
         locations={row.external_id: row for row in _locations(practice, zone)},
-        categories={key: value for key, value in _categories(practice)},
+        categories=dict(_categories(practice)),
     )
 
 

@@ -53,7 +53,7 @@ class Scheduler:
         store = django_rq.get_connection(bell.UPKEEP)
         if not store.set(LEADER_KEY, self._me, nx=True, ex=LEADER_SECONDS):
             holder = store.get(LEADER_KEY)
-            if holder is None or holder.decode() != self._me:
+            if holder != self._me.encode():
                 return False
             store.expire(LEADER_KEY, LEADER_SECONDS)
         store.set(BEAT_KEY, f"{time.time():.0f}", ex=3600)

@@ -23,7 +23,7 @@ from tenants.encryption import decrypt
 
 logger = logging.getLogger(__name__)
 
-SECRET_HEADER = "X-AX-Secret"
+SECRET_HEADER = "X-AX-Secret"  # noqa: S105  (a header's name)
 RETRY_SECONDS = 30
 
 

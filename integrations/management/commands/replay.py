@@ -26,7 +26,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         events = list(self._events(options).exclude(state=EventState.WAITING).filter(lane__isnull=False))
         if not events:
-            raise CommandError("No event fits that can run again (waiting events run anyway, test pings never do).")
+            raise CommandError(
+                "No event fits that can run again (waiting events run anyway, test pings never do)."
+            )
         for event in events:
             if options["dry_run"] or replay(event):
                 verb = "would run" if options["dry_run"] else "runs"
@@ -41,7 +43,9 @@ class Command(BaseCommand):
         try:
             since = datetime.fromisoformat(options["since"])
         except ValueError:
-            raise CommandError(f'--since "{options["since"]}" is not an ISO time such as 2026-03-12T08:00.') from None
+            raise CommandError(
+                f'--since "{options["since"]}" is not an ISO time such as 2026-03-12T08:00.'
+            ) from None
         since = since if since.tzinfo else timezone.make_aware(since)
         rows = InboundEvent.objects.for_practice(practice_or_stop(options["practice"], self.stderr))
         return rows.filter(received_at__gte=since).order_by("id")
