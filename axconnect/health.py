@@ -19,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from integrations.models import InboundEvent, Incident, Lane
+from integrations.models.narrowing import open_events
 
 BEAT_KEY = "ax:scheduler:beat"
 WORKERS_KEY = "ax:workers"
@@ -119,7 +120,7 @@ def read_pulse() -> Pulse:
 
 def read_backlog() -> Backlog:
     """Count what waits, is held and is parked, in one query."""
-    events = InboundEvent.objects.across_practices().filter(state__in=COUNTED_STATES).order_by()
+    events = open_events(InboundEvent.objects.across_practices()).filter(state__in=COUNTED_STATES).order_by()
     try:
         rows = list(events.values_list("state").annotate(count=Count("pk"), oldest=Min("received_at")))
     except Error as error:

@@ -20,6 +20,7 @@ from integrations.models import (
     LedgerRow,
     LedgerState,
 )
+from integrations.models.narrowing import open_events
 from tenants.models import Location
 from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with
@@ -56,7 +57,7 @@ def _badge(model: type[Model], narrow: Callable[[Any], QuerySet[Any]]) -> Callab
     return badge
 
 
-parked = _badge(InboundEvent, lambda rows: rows.filter(state=EventState.PARKED))
+parked = _badge(InboundEvent, lambda rows: open_events(rows).filter(state=EventState.PARKED))
 questions = _badge(IdentityQuestion, lambda rows: rows.filter(answer=""))
 incidents = _badge(Incident, lambda rows: rows.filter(closed_at__isnull=True))
 refused = _badge(Connection, lambda rows: rows.filter(needs_reauth_since__isnull=False))

@@ -6,6 +6,7 @@ from datetime import date
 from django.utils import timezone
 
 from integrations.models import EventState, HeldFor, InboundEvent
+from integrations.models.narrowing import open_events
 from integrations.sync.release import release_categories
 from integrations.sync.retention import purge
 
@@ -36,6 +37,7 @@ def purge_daily() -> bool:
 
 def release_overlooked() -> int:
     """Release events whose category was confirmed while they were being held. How many."""
-    held = InboundEvent.objects.across_practices().filter(state=EventState.HELD, held_for=HeldFor.CATEGORY)
+    open_now = open_events(InboundEvent.objects.across_practices())
+    held = open_now.filter(state=EventState.HELD, held_for=HeldFor.CATEGORY)
     practices = list(held.values_list("practice_id", flat=True).distinct())
     return sum(release_categories(practice_id) for practice_id in practices)
