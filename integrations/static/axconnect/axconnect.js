@@ -46,7 +46,9 @@
         dock_to_right: "Menu",
         close: "Close",
         more_horiz: "More",
+        more_vert: "More",
         filter_list: "Filters",
+        search: "Search",
         visibility: "Show password",
         visibility_off: "Hide password",
     };
@@ -61,10 +63,6 @@
         }
         element.setAttribute("tabindex", "0");
         element.setAttribute("role", "button");
-        const name = NAMES[element.textContent.trim()];
-        if (name) {
-            element.setAttribute("aria-label", name);
-        }
         element.addEventListener("keydown", (event) => {
             if (event.key === "Enter" || event.key === " ") {
                 event.preventDefault();
@@ -75,10 +73,32 @@
 
     function reachableIn(root) {
         root.querySelectorAll("[x-on\\:click]").forEach(reachable);
+        root.querySelectorAll("a, button, [role=button]").forEach((element) => name(element, NAMES[element.textContent.trim()]));
+    }
+
+    function name(element, words) {
+        if (words && !element.hasAttribute("aria-label") && !element.labels?.length) {
+            element.setAttribute("aria-label", words);
+        }
+    }
+
+    /* Boxes that only their place explains: the search of a list, and what is edited in a list's rows. */
+    function nameBoxes() {
+        const search = document.getElementById("searchbar");
+        if (search) {
+            name(search, search.placeholder || "Search");
+        }
+        document.querySelectorAll("#result_list td :is(select, textarea, input:not([type=hidden], [type=checkbox]))").forEach((box) => {
+            const cell = box.closest("td");
+            const heading = cell.closest("table").querySelectorAll("thead th")[cell.cellIndex];
+            const row = cell.parentElement.querySelector("th, td a");
+            name(box, [heading, row].map((one) => one?.textContent.trim()).filter(Boolean).join(" of "));
+        });
     }
 
     document.addEventListener("DOMContentLoaded", () => {
         reachableIn(document);
+        nameBoxes();
         const dialog = document.getElementById("modal-content");
         if (dialog) {
             dialog.setAttribute("role", "dialog");
