@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connections
 
 from axconnect.embedded_redis import EmbeddedRedis, write_private
@@ -71,8 +70,9 @@ class Start:
     def database(self) -> None:
         """Tables as this version needs them."""
         say("Preparing the database")
-        call_command("migrate", interactive=False, verbosity=0)
-        connections.close_all()
+        # In a process of its own: a stop in the middle must not wait for it.
+        if self.supervisor.run_once(manage("migrate", "migrate", "--noinput", "--verbosity", "0")):
+            raise NotPossible("The database could not be prepared; what it said stands above.")
 
     def sandbox(self) -> None:
         """The pretend CRM."""
