@@ -1,5 +1,6 @@
 """What an EMR folder declares about itself. Forms, provisioning, routing and help texts are made from it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -31,21 +32,31 @@ class CredentialField:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A choice per connection. ``default`` also tells its type (bool, str, int, list of str)."""
+    """A choice per connection. ``default`` also tells its type (bool, str, int, list of str).
+
+    ``default_by_kind``: kind of practice → default, where that depends on what the practice does.
+    """
 
     name: str
     label: str
     default: Any
     help: str = ""
     choices: tuple[str, ...] = ()
+    default_by_kind: Mapping[str, Any] | None = None
+
+    def default_for(self, practice_kind: str) -> Any:
+        """The default at a practice of that kind ("" for any)."""
+        return (self.default_by_kind or {}).get(practice_kind, self.default)
 
 
 @dataclass(frozen=True, slots=True)
 class FolderField:
-    """A CRM custom field in the EMR's folder."""
+    """A CRM custom field in the EMR's folder. ``several_locations_only``: needed where a practice has more than
+    one location."""
 
     name: str
     data_type: DataType = DataType.TEXT
+    several_locations_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +133,13 @@ class Manifest:
         )
         return tuple(name for name in names if name)
 
-    def switch_defaults(self) -> dict[str, Any]:
-        """Switch name → default value."""
-        return {switch.name: switch.default for switch in self.switches}
+    def switch_defaults(self, practice_kind: str = "") -> dict[str, Any]:
+        """Switch name → default value, at a practice of that kind where the default depends on it."""
+        return {switch.name: switch.default_for(practice_kind) for switch in self.switches}
+
+    def fields_for(self, *, several_locations: bool) -> tuple[FolderField, ...]:
+        """The fields that a practice with one location, or with several, needs."""
+        return tuple(field for field in self.fields if several_locations or not field.several_locations_only)
 
     def event(self, name: str) -> EventKind | None:
         """The declared event of that name, or None."""

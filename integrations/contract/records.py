@@ -65,7 +65,7 @@ class AppointmentRecord:
     ``fields`` are the EMR folder's CRM fields; ``note`` the ``Label: value`` lines in order, in which the
     engine puts the category at the line labelled "Category". ``is_late_notice``: the notice behind this
     record is older than what was fetched. ``is_reschedule``/``is_deletion`` mark events that some EMRs act on
-    by switch only.
+    by switch only. ``booked_at`` is when the appointment was made, where the EMR says so.
     """
 
     person: Person
@@ -73,6 +73,7 @@ class AppointmentRecord:
     outcome: Outcome
     status: str
     version: datetime | None = None
+    booked_at: datetime | None = None
     visit_on: date | None = None
     type: str = ""
     type_id: str = ""

@@ -1,0 +1,1 @@
+"""ModMed EMA: asked every five minutes over its FHIR v2 API."""

@@ -1,0 +1,1 @@
+"""Nextech Cloud: the Select API, polled."""

@@ -1,0 +1,1 @@
+"""The pretend practice behind the sandbox: who, what, and how Nextech writes it down. Pure."""
