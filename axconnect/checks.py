@@ -22,6 +22,7 @@ LIMITS = {
     "PAYLOAD_DAYS": (1, 3_650),
     "WORKERS": (1, 64),
     "LANES": (1, 64),
+    "POLLS_AT_ONCE": (1, 64),
 }
 SHORTEST_TOKEN = 16
 GENTLE_POLL_SECONDS = 60

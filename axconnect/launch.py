@@ -96,7 +96,10 @@ class Start:
         say("Starting web server, scheduler and workers")
         self.supervisor.start(Part("web", web_command(self.launch.bind)))
         self.supervisor.start(manage("scheduler", "scheduler"))
-        words = ("worker", "--lanes", str(self.launch.lanes))
+        self.supervisor.start(
+            manage("polls", "worker", "--queues", "polls", "upkeep", on_death=release_polls)
+        )
+        words = ("worker", "--queues", "events", "--lanes", str(self.launch.lanes))
         for number in range(1, self.launch.workers + 1):
             self.supervisor.start(manage(f"worker-{number}", *words, on_death=release_what_it_held))
 
@@ -135,6 +138,16 @@ def web_command(bind: str) -> list[str]:
 def release_what_it_held(launch_name: str) -> None:
     """Free the lanes of a worker that died, so that they need not wait for their leases to end."""
     from integrations.sync.lanes import release_dead
+
+    try:
+        release_dead(launch_name)
+    finally:
+        connections.close_all()
+
+
+def release_polls(launch_name: str) -> None:
+    """Free what the polling worker was reading when it died: it is read again at once."""
+    from integrations.sync.polling.cursors import release_dead
 
     try:
         release_dead(launch_name)

@@ -99,7 +99,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         for credential in manifest.credentials:
             shown = "" if credential.secret else self.instance.credential(credential.name)
             yield credential_field(credential.name), shown
-        settings = manifest.switch_defaults() | (self.instance.switches or {})
+        settings = manifest.switch_defaults(self._practice_kind()) | (self.instance.switches or {})
         for switch in manifest.switches:
             value = settings[switch.name]
             yield switch_field(switch.name), _shown(switch, value)
@@ -107,6 +107,9 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
             yield workflow_name_field(name), (self.instance.workflow_names or {}).get(name, "")
         for item in manifest.checklist:
             yield tick_field(item.name), bool((self.instance.ticks or {}).get(item.name))
+
+    def _practice_kind(self) -> str:
+        return self.instance.practice.kind if self.instance.practice_id else ""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -135,7 +138,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
             switch.name: _switch_value(switch, cleaned.get(switch_field(switch.name)))
             for switch in (self.manifest.switches if self.manifest else ())
         }
-        defaults = self.manifest.switch_defaults() if self.manifest else {}
+        defaults = self.manifest.switch_defaults(self._practice_kind()) if self.manifest else {}
         return {name: value for name, value in chosen.items() if value != _plain(defaults[name])}
 
     def workflow_names_after(self, cleaned: dict[str, Any]) -> dict[str, str]:

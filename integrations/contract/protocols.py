@@ -88,7 +88,9 @@ class Resource:
     be on for it to be polled at all. ``has_dates``: it can also be read by the rows' own day
     (``page(…, dated_from=…)``), for the first poll, back-fills and the nightly comparison. ``rounds``, where
     there are any: the EMR cannot say what changed, so it is read patient by patient (``page(…, patient_id=…)``);
-    a patient whom several rounds want is asked for as the most frequent one says.
+    a patient whom several rounds want is asked for as the most frequent one says. ``volatile`` are the parts
+    of a row that may change without that the row does; they do not count when it is compared.
+    ``remember_for``: how long after its last change a row is known again (None: for ever, as money must be).
     """
 
     name: str
@@ -100,6 +102,8 @@ class Resource:
     needs_switch: str = ""
     has_dates: bool = False
     rounds: tuple[Round, ...] = ()
+    volatile: tuple[str, ...] = ("meta",)
+    remember_for: timedelta | None = None
 
     @property
     def is_by_patient(self) -> bool:
@@ -222,8 +226,17 @@ class PolledEmr(Protocol):
         """A client for one connection. Cheap; makes no call."""
         ...
 
-    def enrich(self, kind: str, body: Mapping[str, Any], client: Any, cache: "Cache") -> Mapping[str, Any]:
-        """The body with what has to be fetched for it. Reads only what the event needs."""
+    def enrich(
+        self,
+        kind: str,
+        body: Mapping[str, Any],
+        client: Any,
+        cache: "Cache",
+        *,
+        with_patient: bool = True,
+    ) -> Mapping[str, Any]:
+        """The body with what has to be fetched for it. Reads only what the event needs. ``with_patient`` False:
+        it is only recorded, so the patient stands there by id alone, and nobody is asked for them."""
         ...
 
     def understand(self, kind: str, body: Mapping[str, Any], context: Context) -> Sequence[Record]:

@@ -15,6 +15,17 @@ from integrations.models.events import (
 from integrations.models.incidents import Incident
 from integrations.models.ledger import LedgerRow, LedgerState
 from integrations.models.people import Contact, ContactLink, IdentityQuestion, Opportunity, Patient, SearchKey
+from integrations.models.polling import (
+    Backfill,
+    BackfillState,
+    CachedRecord,
+    ConnectionToken,
+    KnownRow,
+    PatientRound,
+    PollCursor,
+    PollRun,
+    Trigger,
+)
 from integrations.models.subaccounts import (
     CustomField,
     LocationRoute,
@@ -28,8 +39,12 @@ from integrations.models.subaccounts import (
 from integrations.models.visits import Visit
 
 __all__ = [
+    "Backfill",
+    "BackfillState",
+    "CachedRecord",
     "Connection",
     "ConnectionState",
+    "ConnectionToken",
     "Contact",
     "ContactLink",
     "CustomField",
@@ -41,6 +56,7 @@ __all__ = [
     "IdentityQuestion",
     "InboundEvent",
     "Incident",
+    "KnownRow",
     "Lane",
     "LedgerRow",
     "LedgerState",
@@ -48,15 +64,19 @@ __all__ = [
     "Opportunity",
     "ParkedAs",
     "Patient",
+    "PatientRound",
     "PayloadReveal",
     "Pipeline",
     "PipelineKind",
     "PipelineLogic",
+    "PollCursor",
+    "PollRun",
     "Priority",
     "SearchKey",
     "Source",
     "Stage",
     "SubAccount",
+    "Trigger",
     "Visit",
     "WorkflowMapping",
 ]

@@ -6,18 +6,19 @@ their database connections are closed when a thread has been idle for a while.
 
 import logging
 import os
-import queue
 import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import DatabaseError, connections
 
 from integrations.sync import bell, lanes
 from integrations.sync.lanes import Claimed
 from integrations.sync.process import work_lane
 from integrations.sync.profile import PracticeProfile, profiles
+from integrations.sync.threads import WorkThreads
 
 logger = logging.getLogger(__name__)
 
@@ -25,47 +26,12 @@ SLICE_SECONDS = 30.0
 # After the last lane the drain looks a little longer: work that comes in a stream needs no new job each time.
 LINGER_SECONDS = 0.5
 LOOK_SECONDS = 0.05
-IDLE_CONNECTION_SECONDS = 5.0
 GIVE_BACK_PAUSE_SECONDS = 1.0
-
-Job = tuple[Claimed, PracticeProfile, "Drain"]
 
 
 def worker_name() -> str:
     """The name under which this process holds leases; its supervisor gives it one."""
     return os.environ.get("AX_WORKER_NAME") or f"{socket.gethostname()}:{os.getpid()}"
-
-
-class LaneThreads:
-    """Threads that live as long as the worker process."""
-
-    def __init__(self, count: int) -> None:
-        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._run, daemon=True, name=f"lane-{n}") for n in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
-        self.count = count
-
-    def submit(self, job: Job) -> None:
-        self._jobs.put(job)
-
-    def _run(self) -> None:
-        while True:
-            try:
-                lane, profile, drain = self._jobs.get(timeout=IDLE_CONNECTION_SECONDS)
-            except queue.Empty:
-                connections.close_all()
-                continue
-            try:
-                close_old_connections()
-                drain.finished += work_lane(lane, profile, drain.is_stopping)
-            except DatabaseError as error:
-                logger.error("lane %s: the database failed: %s", lane.id, type(error).__name__)
-                _give_back(lane, drain.is_stopping)
-            finally:
-                drain.done(lane)
 
 
 def _give_back(lane: Claimed, is_stopping: Callable[[], bool]) -> None:
@@ -82,13 +48,13 @@ def _give_back(lane: Claimed, is_stopping: Callable[[], bool]) -> None:
             time.sleep(GIVE_BACK_PAUSE_SECONDS)
 
 
-_threads: LaneThreads | None = None
+_threads: WorkThreads | None = None
 
 
-def _lane_threads(count: int) -> LaneThreads:
+def _lane_threads(count: int) -> WorkThreads:
     global _threads
     if _threads is None or _threads.count != count:
-        _threads = LaneThreads(count)
+        _threads = WorkThreads(count, "lane")
     return _threads
 
 
@@ -146,8 +112,17 @@ class Drain:
         for lane in claimed:
             with self._lock:
                 self._in_work[lane.id] = lane
-            self._threads.submit((lane, found[lane.practice_id], self))
+            self._threads.submit(partial(self._work, lane, found[lane.practice_id]))
         return len(claimed)
+
+    def _work(self, lane: Claimed, profile: PracticeProfile) -> None:
+        try:
+            self.finished += work_lane(lane, profile, self.is_stopping)
+        except DatabaseError as error:
+            logger.error("lane %s: the database failed: %s", lane.id, type(error).__name__)
+            _give_back(lane, self.is_stopping)
+        finally:
+            self.done(lane)
 
     def _beat(self) -> int:
         with self._lock:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from integrations.sync.drain import Drain
+from integrations.sync.polling.run import polls
 from integrations.sync.upkeep import run_upkeep
 
 stopping = threading.Event()
@@ -14,6 +15,12 @@ stopping = threading.Event()
 def drain() -> None:
     """Work on everything due, then end; the bell rings again when more comes."""
     Drain(settings.LANES, stopping.is_set).run()
+
+
+def poll_due() -> None:
+    """Start every poll and back-fill that is due."""
+    close_old_connections()
+    polls().feed(stopping.is_set)
 
 
 def upkeep() -> None:

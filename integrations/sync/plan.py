@@ -7,7 +7,7 @@ written outside before the plan is committed.
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations.contract.errors import MalformedPayload
-from integrations.contract.protocols import Context
 from integrations.contract.records import (
     AmountKind,
     AppointmentRecord,
@@ -38,6 +37,7 @@ from integrations.models import (
     Opportunity,
     Patient,
     Priority,
+    Source,
     SubAccount,
     Visit,
 )
@@ -47,17 +47,11 @@ from integrations.sync import visits as visit_rules
 from integrations.sync.categorize import verdict
 from integrations.sync.crm_access import client_for
 from integrations.sync.decide import Plan, Settings, Verdict, decide, is_only_recorded
+from integrations.sync.emr_access import context_of
 from integrations.sync.people import remember_person
 from integrations.sync.profile import ConnectionProfile, LocationProfile, PracticeProfile, SubAccountProfile
 
 BUSY_CONTACT_SECONDS = 0.5
-_OUTCOME_WORDS = {
-    Outcome.BOOKED: "appointment booked",
-    Outcome.COMPLETED: "appointment completed",
-    Outcome.CANCELLED: "appointment cancelled",
-    Outcome.NO_SHOW: "appointment no-show",
-    Outcome.OTHER: "appointment",
-}
 
 
 class ContactBusy(Exception):
@@ -74,6 +68,7 @@ class Work:
     connection: ConnectionProfile
     opportunities: dict[PipelineKind, Opportunity] | None = None
     money_is_written: bool = False  # a second run must not count it again
+    body: Mapping[str, Any] | None = None  # the payload with what was fetched for it
 
     @property
     def contact_token(self) -> str:
@@ -92,15 +87,11 @@ class Work:
 def understand(work: Work) -> list[Record]:
     """The records in the event's payload. Raises MalformedPayload or IgnoredEvent."""
     event, connection = work.event, work.connection
-    if not event.payload:
+    if not event.payload and work.body is None:
         raise MalformedPayload("The payload was deleted by retention: there is nothing left to read.")
-    context = Context(
-        received_at=event.received_at,
-        switches=connection.switches,
-        field_paths=connection.field_paths,
-        zone_of=work.profile.zone_of,
-    )
-    records: Sequence[Record] = connection.emr.understand(event.kind, json.loads(event.payload), context)
+    body = work.body if work.body is not None else json.loads(event.payload)
+    context = context_of(work.profile, connection, event.received_at)
+    records: Sequence[Record] = connection.emr.understand(event.kind, body, context)
     return list(records)
 
 
@@ -342,12 +333,10 @@ def _changed(
     assert isinstance(record, AppointmentRecord)
     if is_only_recorded(record, settings):
         return visit_rules.apply_recorded(data, record, version)
-    what = "appointment rescheduled" if record.is_reschedule else _OUTCOME_WORDS[record.outcome]
-    what = "appointment deleted" if record.is_deletion else what
-    headline = f"{work.connection.manifest.name}: {what}"
-    return visit_rules.apply_appointment(
-        data, record, visit_rules.seen_in(record, version, headline, work.event.pk)
-    )
+    headline = visit_rules.headline_of(work.connection.manifest.name, record)
+    seen = visit_rules.seen_in(record, version, headline, work.event.pk)
+    is_backfill = work.event.source == Source.BACKFILL
+    return visit_rules.apply_appointment(data, record, seen, is_backfill=is_backfill)
 
 
 def _visits(work: Work, record: Record, who: identity.Who, account: SubAccountProfile) -> list[Visit]:

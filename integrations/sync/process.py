@@ -1,6 +1,7 @@
 """One lane's events, in order: gate, plan, deliver, record the outcome. The one place that turns errors into
 states; a bad event is parked and the lane goes on, trouble with the other side makes the lane wait."""
 
+import json
 import logging
 import traceback
 from collections.abc import Callable
@@ -31,6 +32,8 @@ from integrations.models import (
 )
 from integrations.sync import circuit, hot, lanes
 from integrations.sync.deliver import ContactGone, Delivery, HeldForIdentity, InDoubt
+from integrations.sync.emr_access import enriched, enriches
+from integrations.sync.incidents import open_incident
 from integrations.sync.lanes import Claimed, LeaseLost
 from integrations.sync.people import person_of
 from integrations.sync.plan import BUSY_CONTACT_SECONDS, ContactBusy, Work, lease_contact, plan, understand
@@ -88,6 +91,10 @@ def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) ->
             work = Work(event, lane, profile, connection)
             if not _gate(work):
                 return True
+            if _is_to_be_planned(event) and enriches(connection.emr) and event.payload:
+                side = (Connection, connection.id)
+                _enrich(work)
+                side = None
             effects, account, person = _effects(work)
             if effects and account is not None:
                 side = (SubAccount, account.id)
@@ -105,18 +112,20 @@ def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) ->
             return _retry_later(event, lane, error)
         except AuthError as error:
             side = side or _side_of(event)
-            if side is not None:
+            if side is not None and side[0] is Connection and error.status == 403:
+                _tell_refused(side[1], profile.id, str(error))
+            elif side is not None:
                 circuit.refused(*side, profile.id, str(error))
             seconds = circuit.NO_CREDENTIALS_SECONDS
-            raise _Wait(seconds, f"{error} Waiting for new credentials.") from None
+            raise _Wait(seconds, f"{error} Waiting for new credentials or access.") from None
     except (_Wait, circuit.ClosedOff) as wait:
         _save_story(event)
         lanes.postpone(lane, wait.seconds, str(wait), is_failure=False)
     except RateLimited as limited:
         _save_story(event)
-        lanes.postpone(
-            lane, max(0.05, limited.retry_after), "Waiting for the CRM's request limit.", is_failure=False
-        )
+        is_emr = side is not None and side[0] is Connection
+        words = str(limited) if is_emr else "Waiting for the CRM's request limit."
+        lanes.postpone(lane, max(0.05, limited.retry_after), words, is_failure=False)
     except ContactGone:
         _plan_again(event)
         lanes.postpone(lane, 0, "The contact is gone in the CRM: matched again.", is_failure=False)
@@ -175,8 +184,6 @@ def _gate(work: Work) -> bool:
 def _effects(work: Work) -> tuple[list[Effect], SubAccountProfile | None, Person]:
     """The event's effects: planned now, or those that an earlier try left."""
     event = work.event
-    if event.planned_at is not None and _is_overtaken(event):
-        _plan_again(event)
     if event.planned_at is None:
         effects, person = _plan(work)
     else:
@@ -187,6 +194,26 @@ def _effects(work: Work) -> tuple[list[Effect], SubAccountProfile | None, Person
             lease_contact(event.contact, work)
     account = work.profile.sub_accounts.get(event.sub_account_id or 0)
     return effects, account, person
+
+
+def _is_to_be_planned(event: InboundEvent) -> bool:
+    """Whether the event has to be understood (again), rather than that its effects are delivered."""
+    if event.planned_at is not None and _is_overtaken(event):
+        _plan_again(event)
+    return event.planned_at is None
+
+
+def _enrich(work: Work) -> None:
+    """Fetch what the event lacks from its EMR. Raises ClosedOff and the contract's errors."""
+    connection, event = work.connection, work.event
+    circuit.gate(Connection, connection.id)
+    work.body = enriched(connection, event.kind, json.loads(event.payload))
+    circuit.succeeded(Connection, connection.id, work.profile.id)
+
+
+def _tell_refused(connection_id: int, practice_id: int, words: str) -> None:
+    """The EMR knows us but does not show this kind of record: its people must allow it."""
+    open_incident(practice_id, "access_refused", words, connection_id=connection_id)
 
 
 def _is_overtaken(event: InboundEvent) -> bool:

@@ -152,14 +152,16 @@ def load_profile(practice_id: int) -> PracticeProfile:
         zone=zone,
         is_live=practice.state != PracticeState.ONBOARDING,
         is_paused=practice.state == PracticeState.PAUSED,
-        connections={row.pk: _connection(row) for row in Connection.objects.for_practice(practice)},
+        connections={
+            row.pk: _connection(row, practice.kind) for row in Connection.objects.for_practice(practice)
+        },
         sub_accounts=_sub_accounts(practice),
         locations={row.external_id: row for row in _locations(practice, zone)},
         categories=dict(_categories(practice)),
     )
 
 
-def _connection(row: Connection) -> ConnectionProfile:
+def _connection(row: Connection, practice_kind: str) -> ConnectionProfile:
     emr = emr_for(row.emr)
     return ConnectionProfile(
         id=row.pk,
@@ -167,7 +169,7 @@ def _connection(row: Connection) -> ConnectionProfile:
         emr=emr,
         base_url=row.base_url or emr.manifest.default_base_url,
         credentials=row.credentials or {},
-        switches=emr.manifest.switch_defaults() | row.switches,
+        switches=emr.manifest.switch_defaults(practice_kind) | row.switches,
         workflow_names=row.workflow_names,
         field_paths=row.field_paths,
         is_paused=row.state == ConnectionState.PAUSED,

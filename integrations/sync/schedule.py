@@ -12,11 +12,14 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from integrations.sync import bell, lanes
+from integrations.sync.polling import backfill, cursors
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 2.0
 UPKEEP_SECONDS = 60.0
+# New connections are polled within this time.
+SET_UP_SECONDS = 10.0
 BEAT_KEY, LEADER_KEY = "ax:scheduler:beat", "ax:scheduler:leader"
 LEADER_SECONDS = 10
 
@@ -27,6 +30,7 @@ class Scheduler:
     def __init__(self) -> None:
         self._me = f"{os.getpid()}:{secrets.token_hex(8)}"
         self._next_upkeep = time.monotonic() + TICK_SECONDS
+        self._next_set_up = 0.0
 
     def run(self, is_stopping: Callable[[], bool]) -> None:
         """Tick until told to stop. Redis or the database being away is waited out."""
@@ -43,8 +47,14 @@ class Scheduler:
 
     def tick(self) -> None:
         """Ring for whatever is due; now and then, ask for upkeep."""
-        if lanes.anything_due(timezone.now()):
+        now = timezone.now()
+        if lanes.anything_due(now):
             bell.ring()
+        if time.monotonic() >= self._next_set_up:
+            self._next_set_up = time.monotonic() + SET_UP_SECONDS
+            cursors.set_up_cursors()
+        if cursors.anything_due(now) or backfill.anything_due(now):
+            bell.ring(bell.POLLS, waiting_jobs=1)
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + UPKEEP_SECONDS
             bell.ring(bell.UPKEEP, waiting_jobs=1)

@@ -37,6 +37,12 @@ def visit_data(row: Visit) -> VisitData:
 
 def write_visit(row: Visit, data: VisitData) -> None:
     """Save what the rules made of a visit."""
+    fill_visit(row, data)
+    row.save()
+
+
+def fill_visit(row: Visit, data: VisitData) -> None:
+    """Put what the rules made of a visit into its row."""
     row.version, row.outcome = data.version, data.outcome.value if data.outcome else ""
     row.status, row.visit_on = data.status[:60], data.visit_on
     row.type, row.purposes = data.type[:500], list(data.purposes)
@@ -44,7 +50,6 @@ def write_visit(row: Visit, data: VisitData) -> None:
     row.moved_on, row.moved_at, row.removed_at = data.moved_on, data.moved_at, data.removed_at
     row.ever_completed = data.ever_completed
     row.states = [state.as_json() for state in data.states]
-    row.save()
 
 
 def known_visits(rows: Sequence[Visit], profile: PracticeProfile) -> list[KnownVisit]:

@@ -14,6 +14,13 @@ from integrations.contract.records import AppointmentRecord, NoteLines, Outcome,
 # Of two messages with one version time, the later word wins.
 RANK = {Outcome.COMPLETED: 3, Outcome.BOOKED: 2, Outcome.NO_SHOW: 1, Outcome.CANCELLED: 0, Outcome.OTHER: -1}
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_WORDS = {
+    Outcome.BOOKED: "appointment booked",
+    Outcome.COMPLETED: "appointment completed",
+    Outcome.CANCELLED: "appointment cancelled",
+    Outcome.NO_SHOW: "appointment no-show",
+    Outcome.OTHER: "appointment",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,20 @@ class VisitChange:
     notes: tuple[NoteDue, ...] = field(default=())
 
 
+def headline_of(emr_name: str, record: AppointmentRecord) -> str:
+    """The first line of the note on a state: the EMR and what happened."""
+    what = "appointment rescheduled" if record.is_reschedule else _WORDS[record.outcome]
+    return f"{emr_name}: {'appointment deleted' if record.is_deletion else what}"
+
+
+def found_standing(record: AppointmentRecord, version: datetime, headline: str) -> VisitData:
+    """A visit as a first poll finds it: known from now on, and not to be told to anybody. Only a back-fill
+    writes the note on this state later."""
+    seen = replace(seen_in(record, version, headline, event_id=0), is_noted=True)
+    change = apply_appointment(VisitData(record.external_id), record, seen)
+    return change.visit
+
+
 def state_key(record: AppointmentRecord) -> str:
     """What makes an appointment event distinct, as a short hash: comments and the like are not in it."""
     parts = (
@@ -151,9 +172,13 @@ def seen_in(record: AppointmentRecord, version: datetime, headline: str, event_i
     )
 
 
-def apply_appointment(visit: VisitData, record: AppointmentRecord, seen: Seen) -> VisitChange:
-    """The visit after a message that routes (booked, completed, cancelled, no-show)."""
-    states, is_news = _with_state(visit.states, seen)
+def apply_appointment(
+    visit: VisitData, record: AppointmentRecord, seen: Seen, *, is_backfill: bool = False
+) -> VisitChange:
+    """The visit after a message that routes (booked, completed, cancelled, no-show). A back-fill also tells of
+    states that a first poll found standing."""
+    known = tuple(_untold(state) for state in visit.states) if is_backfill else visit.states
+    states, is_news = _with_state(known, seen)
     is_current = is_newest(visit, seen.version, seen.outcome) and states[-1].order == seen.order
     notes, states = _notes_due(states, visit.version, seen)
     newest_first = states[::-1]
@@ -222,11 +247,16 @@ def is_newest(visit: VisitData, version: datetime, outcome: Outcome) -> bool:
     return (version, RANK[outcome]) >= (visit.version, RANK[visit.outcome])
 
 
+def _untold(state: Seen) -> Seen:
+    """A state without an event was found by a first poll: its note was never written."""
+    return state if state.event_id else replace(state, is_noted=False)
+
+
 def _with_state(states: tuple[Seen, ...], seen: Seen) -> tuple[tuple[Seen, ...], bool]:
     """The states in version order with ``seen`` among them; False when exactly it was there before."""
     for at, known in enumerate(states):
         if known.version == seen.version and known.key == seen.key:
-            changed = replace(known, content=seen.content)
+            changed = replace(known, content=seen.content, event_id=known.event_id or seen.event_id)
             return (*states[:at], changed, *states[at + 1 :]), known.content != seen.content
     return tuple(sorted((*states, seen), key=lambda state: state.order)), True
 

@@ -9,14 +9,16 @@ from typing import Any
 import django_rq
 import redis
 from rq import SimpleWorker
+from rq.worker import DequeueStrategy
 
 from integrations.sync import bell
 from integrations.sync.drain import worker_name
 from integrations.sync.jobs import stopping
+from integrations.sync.polling.run import finish
 
 logger = logging.getLogger(__name__)
 
-WORKERS_KEY = "ax:workers"
+WORKERS_KEY, POLLERS_KEY = "ax:workers", "ax:pollers"
 BEAT_SECONDS = 4.0
 
 
@@ -35,7 +37,8 @@ class LaneWorker(SimpleWorker):
 def run_worker(queues: list[str]) -> None:
     """Work until told to stop. Raises redis.ConnectionError when Redis is not there at the start."""
     name = worker_name()
-    threading.Thread(target=_beat, args=(name,), daemon=True, name="heartbeat").start()
+    keys = [key for queue, key in ((bell.EVENTS, WORKERS_KEY), (bell.POLLS, POLLERS_KEY)) if queue in queues]
+    threading.Thread(target=_beat, args=(name, keys), daemon=True, name="heartbeat").start()
     worker = LaneWorker(
         [django_rq.get_queue(queue) for queue in queues],
         connection=django_rq.get_connection(bell.EVENTS),
@@ -43,16 +46,19 @@ def run_worker(queues: list[str]) -> None:
         maintenance_interval=3600,
     )
     # Redis may be flushed or restarted under us: the worker announces itself again and goes on.
-    worker.work(logging_level="WARNING", with_scheduler=False)
+    # In turn, so that a worker with several queues polls even while events never end.
+    worker.work(logging_level="WARNING", with_scheduler=False, dequeue_strategy=DequeueStrategy.ROUND_ROBIN)
+    finish()
 
 
-def _beat(name: str) -> None:
-    """Tell ``/readyz`` that this worker lives."""
+def _beat(name: str, keys: list[str]) -> None:
+    """Tell ``/readyz`` that this worker lives, among those that work on events, on polls, or on both."""
     while not stopping.is_set():
         try:
             store = django_rq.get_connection(bell.EVENTS)
-            store.zadd(WORKERS_KEY, {name: time.time()})
-            store.zremrangebyscore(WORKERS_KEY, 0, time.time() - 3600)
+            for key in keys:
+                store.zadd(key, {name: time.time()})
+                store.zremrangebyscore(key, 0, time.time() - 3600)
         except (redis.RedisError, OSError):
             pass
         stopping.wait(BEAT_SECONDS)

@@ -120,10 +120,16 @@ def attributes(tree: ast.AST) -> set[str]:
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
+def called(tree: ast.AST) -> set[str]:
+    """Names of methods that are called: ``connection.cursor()``, not a row's ``cursor``."""
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {function.attr for function in calls if isinstance(function, ast.Attribute)}
+
+
 def test_nobody_goes_round_the_managers():
     base = {name for name, tree in sources() if "_base_manager" in attributes(tree)}
     assert base <= PAST_MANAGERS
-    raw = {name for name, tree in sources() if "cursor" in attributes(tree)}
+    raw = {name for name, tree in sources() if "cursor" in called(tree)}
     assert raw <= SPEAK_SQL
 
 

@@ -31,31 +31,39 @@ class Reader(Protocol):
         ...
 
 
-def enrich(kind: str, body: Mapping[str, Any], client: Reader, cache: Cache) -> dict[str, Any]:
+def enrich(
+    kind: str, body: Mapping[str, Any], client: Reader, cache: Cache, *, with_patient: bool = True
+) -> dict[str, Any]:
     """The body that ``understand`` reads: ``appointment`` with ``patient``, ``practitioner`` and ``location``;
     ``patient``; or ``charge`` with ``transaction`` (its extension, flattened) and ``patient``.
 
     Nothing is fetched for a row that moves nothing: a status that is only recorded, a charge not charged, an
-    appointment without a patient. Raises the client's errors; a practitioner or location that ModMed does not
-    know any more is left empty.
+    appointment without a patient. ``with_patient`` False leaves the patient at the id. Raises the client's
+    errors; a practitioner or location that ModMed does not know any more is left empty.
     """
     if kind == "appointment":
-        return {"appointment": dict(body), **_around(body, client, cache)}
+        return {"appointment": dict(body), **_around(body, client, cache, with_patient)}
     if kind == "charge":
-        return {"charge": dict(body), **_around_charge(body, client)}
+        return {"charge": dict(body), **_around_charge(body, client, with_patient)}
     return {"patient": dict(body)}
 
 
-def _around(appointment: Mapping[str, Any], client: Reader, cache: Cache) -> dict[str, Any]:
+def _around(
+    appointment: Mapping[str, Any], client: Reader, cache: Cache, with_patient: bool
+) -> dict[str, Any]:
     patient_id = participant_id(appointment, "Patient")
     outcome, _ = status_of(text(child(appointment, "status")))
     if not patient_id or outcome is Outcome.OTHER:
         return {}
     return {
-        "patient": dict(client.read("Patient", patient_id)),
+        "patient": _patient(patient_id, client, with_patient),
         "practitioner": _cached("Practitioner", participant_id(appointment, "Practitioner"), client, cache),
         "location": _cached("Location", participant_id(appointment, "Location"), client, cache),
     }
+
+
+def _patient(patient_id: str, client: Reader, with_patient: bool) -> dict[str, Any]:
+    return dict(client.read("Patient", patient_id)) if with_patient else {"id": patient_id}
 
 
 def _cached(kind: str, external_id: str, client: Reader, cache: Cache) -> dict[str, Any]:
@@ -74,12 +82,12 @@ def _fetch(kind: str, external_id: str, client: Reader) -> Callable[[], Mapping[
     return fetch
 
 
-def _around_charge(charge: Mapping[str, Any], client: Reader) -> dict[str, Any]:
+def _around_charge(charge: Mapping[str, Any], client: Reader, with_patient: bool) -> dict[str, Any]:
     transaction = transaction_in(charge)
     patient_id = reference_id(child(charge, "subject"), "Patient")
     if text(transaction.get("transactionStatus")).lower() != CHARGED or not patient_id:
         return {"transaction": transaction}
-    return {"transaction": transaction, "patient": dict(client.read("Patient", patient_id))}
+    return {"transaction": transaction, "patient": _patient(patient_id, client, with_patient)}
 
 
 def transaction_in(charge: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,14 +9,25 @@ from integrations.contract.dates import moment
 from integrations.contract.errors import MalformedPayload
 from integrations.contract.protocols import Capability, Resource, Round, Row, TypeOption
 from integrations.contract.reading import LONGEST_ID, text
+from integrations.emrs.modmed.enrich import transaction_in
 from integrations.emrs.modmed.fhir import Json, child, objects, participant_id, reference_id, resources_in
 
+# Visits are booked up to a year ahead.
+REMEMBERED = timedelta(days=400)
 RESOURCES = (
     # The filter knows whole days only, and nobody says in which zone a day is cut: a day behind covers any.
     Resource(
-        "appointments", "Appointments", "appointment", overlap=timedelta(days=1), by_day=True, has_dates=True
+        "appointments",
+        "Appointments",
+        "appointment",
+        overlap=timedelta(days=1),
+        by_day=True,
+        has_dates=True,
+        remember_for=REMEMBERED,
     ),
-    Resource("patients", "Patients", "patient", overlap=timedelta(days=1), by_day=True),
+    Resource(
+        "patients", "Patients", "patient", overlap=timedelta(days=1), by_day=True, remember_for=REMEMBERED
+    ),
     # ModMed cannot say which charges are new. They follow a visit within hours, some within weeks.
     Resource(
         "charges",
@@ -123,10 +134,20 @@ def rows_in(bundle: Any, fhir_name: str) -> list[Row]:
                     external_id=external_id,
                     payload=resource,
                     patient_id=_patient_of(resource, fhir_name),
-                    updated_at=_moment(child(child(resource, "meta"), "lastUpdated")),
+                    updated_at=_changed_at(resource, fhir_name),
                 )
             )
     return found
+
+
+def _changed_at(resource: Json, fhir_name: str) -> datetime | None:
+    """The resource's version time. A charge has none: the day of its posting, or of what was done, stands for it."""
+    changed = _moment(child(child(resource, "meta"), "lastUpdated"))
+    if changed is not None or fhir_name != "ChargeItem":
+        return changed
+    posted = [_moment(line.get("postingDate")) for line in transaction_in(resource).get("details", ())]
+    known = [found for found in (*posted, _moment(child(resource, "occurrenceDateTime"))) if found]
+    return next(iter(known), None)
 
 
 def _patient_of(resource: Json, fhir_name: str) -> str:

@@ -1,7 +1,7 @@
 """Requests to Nextech's Select API. Raw resources come back; what they mean is decided elsewhere."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -37,9 +37,11 @@ FHIR_NAMES = {
     "purposes": "appointment-purpose",
     "statuses": "appointment-status",
 }
+# Visits are booked up to a year ahead.
+REMEMBERED = timedelta(days=400)
 RESOURCES = (
-    Resource("appointments", "Appointments", "appointment", has_dates=True),
-    Resource("patients", "Patients", "patient"),
+    Resource("appointments", "Appointments", "appointment", has_dates=True, remember_for=REMEMBERED),
+    Resource("patients", "Patients", "patient", remember_for=REMEMBERED),
     Resource("payments", "Payments", "payment", needs_switch="payments"),
 )
 SIGN_IN = "sign_in"

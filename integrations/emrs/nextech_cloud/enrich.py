@@ -18,16 +18,24 @@ class PatientReader(Protocol):
         ...
 
 
-def enrich(kind: str, body: Mapping[str, Any], client: PatientReader, cache: Cache) -> dict[str, Any]:
+def enrich(
+    kind: str, body: Mapping[str, Any], client: PatientReader, cache: Cache, *, with_patient: bool = True
+) -> dict[str, Any]:
     """``{"resource": …, "patient": …}``: one call, and none where nothing will be written.
 
+    ``with_patient`` False asks for nobody.
     The patient is {} when Nextech has them no more. Patients change, so none comes from the ``cache``.
     """
     resource, _ = split(body)
     enriched = {"resource": dict(resource)}
     wanted = patient_of(resource).id
     is_appointment = resource_type(resource) == "appointment"
-    if not wanted or resource_type(resource) == "patient" or (is_appointment and is_only_recorded(resource)):
+    if (
+        not with_patient
+        or not wanted
+        or resource_type(resource) == "patient"
+        or (is_appointment and is_only_recorded(resource))
+    ):
         return enriched
     try:
         patient = dict(client.patient(wanted))
