@@ -91,7 +91,7 @@ RQ_FAILURE_TTL = 24 * 3600
 RQ_SHOW_ADMIN_LINK = False
 WORKERS = env.whole("WORKERS", 2)
 LANES = env.whole("LANES", 8)
-POLLS_AT_ONCE = env.whole("POLLS_AT_ONCE", 16)
+POLLS_AT_ONCE = env.whole("POLLS_AT_ONCE", 32)
 
 # --- The work ----------------------------------------------------------------------------------------------
 CRM_API_BASE_URL = env.text("CRM_API_BASE_URL", "https://services.leadconnectorhq.com").rstrip("/")

@@ -1,12 +1,13 @@
 """``make bench``: measures the whole way, prints numbers, judges nothing."""
 
 import json
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db.models import Max
 
+from axconnect.bench import polls
 from axconnect.bench.accept import measure
 from axconnect.bench.end_to_end import Result, Shape, stack
 from axconnect.bench.processes import postgres_programs
@@ -26,24 +27,67 @@ class Command(BaseCommand):
         )
         parser.add_argument("--workers", type=int, default=2)
         parser.add_argument("--lanes", type=int, default=8)
-        parser.add_argument("--only", choices=["accept", "deliver"], help="leave the other half out")
-        parser.add_argument("--times", type=int, help="print the times of the newest N events and end")
+        parser.add_argument(
+            "--only", choices=["accept", "deliver", "polls"], help="leave the other parts out"
+        )
+        parser.add_argument(
+            "--connections", type=int, nargs="+", default=[100, 1000], help="connections that are polled"
+        )
+        parser.add_argument("--emr-latency", type=int, default=100, help="EMR latency, milliseconds")
+        parser.add_argument("--polls-at-once", type=int, default=32, help="polls of each worker at once")
+        # What follows is called by the benchmark itself, inside the stack that it started.
+        for name in ("--times", "--seed-polls"):
+            parser.add_argument(name, type=int, help=SUPPRESS)
+        parser.add_argument("--emr", help=SUPPRESS)
+        parser.add_argument("--poll-all", action="store_true", help=SUPPRESS)
+        parser.add_argument("--polled-since", type=float, help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["times"]:
-            self.stdout.write(json.dumps(_times(options["times"])))
+        if self._is_inside(options):
             return
         for database in options["database"]:
             if database == "postgres" and postgres_programs() is None:
                 self.stdout.write("PostgreSQL is not installed: left out.")
                 continue
-            if options["only"] != "deliver":
+            if options["only"] in (None, "polls"):
+                self._polls(database, options)
+            if options["only"] in (None, "accept"):
                 self._accepts(database, options["events"])
-            if options["only"] != "accept":
+            if options["only"] in (None, "deliver"):
                 for latency in options["latency"]:
                     self._deliveries(
                         Shape(options["events"], 4, latency, options["workers"], options["lanes"], database)
                     )
+
+    def _is_inside(self, options: dict[str, Any]) -> bool:
+        """Do what the benchmark asks of its own stack. Whether that was it."""
+        if options["times"]:
+            self.stdout.write(json.dumps(_times(options["times"])))
+        elif options["seed_polls"]:
+            polls.seed(options["seed_polls"], options["emr"])
+        elif options["poll_all"]:
+            polls.poll_all()
+        elif options["polled_since"]:
+            self.stdout.write(json.dumps(polls.polled_since(options["polled_since"])))
+        else:
+            return False
+        return True
+
+    def _polls(self, database: str, options: dict[str, Any]) -> None:
+        latency, at_once = options["emr_latency"], options["polls_at_once"]
+        for one in polls.rounds(
+            options["connections"],
+            latency_ms=latency,
+            workers=options["workers"],
+            at_once=at_once,
+            database=database,
+        ):
+            self.stdout.write(
+                f"{database}, EMR {latency} ms, {options['workers']}x{at_once} polls, "
+                f"{one.connections} connections x 3, {one.what}: {one.seconds:.1f} s "
+                f"({one.seconds / 3:.0f} % of five minutes), {one.calls} requests, {one.events} events, "
+                f"CPU {1000 * one.cpu_seconds / one.connections:.1f} ms/connection, peak {one.peak_mb:.0f} MB"
+            )
 
     def _accepts(self, database: str, events: int) -> None:
         rates = measure(database, events)

@@ -20,7 +20,7 @@ from integrations.models import Connection, KnownRow, PollCursor, PollRun, Trigg
 from integrations.sync import bell, circuit
 from integrations.sync.emr_access import client_for
 from integrations.sync.incidents import close_incidents, open_incident
-from integrations.sync.polling import cursors, first, rounds, rows
+from integrations.sync.polling import cursors, first, nightly, rounds, rows
 from integrations.sync.polling.cursors import Claimed, LeaseLost
 from integrations.sync.polling.reading import Reading, read_all
 from integrations.sync.profile import ConnectionProfile, PracticeProfile
@@ -113,6 +113,8 @@ def _read_and_store(work: Poll, began: float) -> None:
         _poll_by_patient(work, began)
     elif work.cursor.primed_at is None:
         _poll_first(work, began)
+    elif nightly.is_due(work.cursor, work.resource, work.profile, timezone.now()):
+        _poll_nightly(work, began)
     else:
         _poll_changes(work, began)
     circuit.succeeded(Connection, work.connection.id, work.profile.id)
@@ -125,11 +127,15 @@ def _poll_changes(work: Poll, began: float) -> None:
     assert work.cursor.watermark is not None
     since = work.cursor.watermark - work.resource.overlap
     reading = read_all(work.client(), work.resource, since, between_pages=work.go_on)
+    _store_changes(work, reading, began, watermark=_mark_after(work.cursor.watermark, reading))
+
+
+def _store_changes(work: Poll, reading: Reading, began: float, **cursor: object) -> None:
+    """Mark, hashes and events in one transaction; ``cursor`` are the columns that the cursor gets."""
     changed = rows.changed_rows(work.cursor.pk, reading.rows.values(), work.resource)
     door = rows.door_of(work.profile.id, work.connection.id)
     with transaction.atomic():
-        mark = _mark_after(work.cursor.watermark, reading)
-        _give_back(work, reading, watermark=mark)
+        _give_back(work, reading, **cursor)
         work.events = rows.store_events(door, work.resource, changed)
         rows.remember(work.cursor.pk, changed)
         _save_run(work, reading, began)
@@ -145,6 +151,22 @@ def _mark_after(watermark: datetime, reading: Reading) -> datetime:
     if newest is None:
         return max(watermark, asked_at - SETTLING) if asked_at else watermark
     return max(watermark, min(newest, asked_at) if asked_at else newest)
+
+
+# --- the whole book, once a night ------------------------------------------------------------------------------
+
+
+def _poll_nightly(work: Poll, began: float) -> None:
+    """Read the book from yesterday on and compare. The mark stays: the next poll asks for changes as usual."""
+    work.result.trigger = Trigger.NIGHTLY
+    now = timezone.now()
+    day = nightly.first_day(work.profile, now)
+    reading = read_all(work.client(), work.resource, None, dated_from=day, between_pages=work.go_on)
+    if reading.is_whole and not reading.ignored_filter:
+        missing = nightly.mark_missing(work.cursor, reading.rows.keys(), work.profile, now)
+        nightly.tell(work.cursor, missing, _subject(work), work.connection.manifest.name)
+        work.result.missing = missing
+    _store_changes(work, reading, began, swept_at=now, next_at=now)
 
 
 # --- the first poll ---------------------------------------------------------------------------------------------
@@ -230,15 +252,15 @@ def _store_patient(work: Poll, patient_id: str, reading: Reading) -> None:
 def _give_back(work: Poll, reading: Reading, **changes: object) -> None:
     """Release the cursor with its new state: first in the transaction, so that only the holder gets past it."""
     now = timezone.now()
-    cursors.release(
-        work.claimed,
-        next_at=cursors.next_slot(work.cursor.pk, cursors.interval_of(work.resource), now),
-        failures=0,
-        refused_since=None,
-        last_error="",
-        **({"last_read_at": now} if reading.is_whole else {}),
-        **changes,
-    )
+    state: dict[str, object] = {
+        "next_at": cursors.next_slot(work.cursor.pk, cursors.interval_of(work.resource), now),
+        "failures": 0,
+        "refused_since": None,
+        "last_error": "",
+    }
+    if reading.is_whole:
+        state["last_read_at"] = now
+    cursors.release(work.claimed, **(state | changes))
     # Nothing to close where nothing was open: most polls.
     if work.cursor.failures or work.cursor.refused_since:
         subject = _subject(work)
