@@ -95,6 +95,7 @@ class PaymentRecord:
     ``external_id`` is the payment's id at the EMR; a reversal carries the id that it takes back. ``amount``
     is positive for both. ``visit`` is the completed visit that this payment proves (AestheticsPro), with
     ``proves_visit`` also true where there is no visit (retail): then the invoice counts as its own visit.
+    ``undoes`` is the id of the payment that this one takes back: it counts only if that one did, and by as much.
     """
 
     person: Person
@@ -113,6 +114,7 @@ class PaymentRecord:
     fields: Mapping[str, FieldValue] = field(default_factory=lambda: _NONE)
     note: NoteLines = ()
     ignored_because: str = ""
+    undoes: str = ""
     warnings: tuple[str, ...] = ()
 
 

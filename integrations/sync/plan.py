@@ -42,7 +42,7 @@ from integrations.models import (
     Visit,
 )
 from integrations.models.subaccounts import PipelineKind
-from integrations.sync import circuit, hot, identity, known_fields, lanes, stored
+from integrations.sync import circuit, hot, identity, known_fields, lanes, ledger, stored
 from integrations.sync import visits as visit_rules
 from integrations.sync.categorize import verdict
 from integrations.sync.crm_access import client_for
@@ -206,8 +206,14 @@ def _record_and_decide(work: Work, found: _Found, position: int) -> list[Effect]
     rows = _visits(work, record, who, account)
     settings = _settings(work, account)
     change = _apply(work, record, who.patient, account, rows, settings)
-    if isinstance(record, PaymentRecord) and not _enter_in_ledger(work, record, who, account):
-        return []
+    if isinstance(record, PaymentRecord):
+        entry = ledger.enter(record, _ledger_place(work, who, account))
+        work.money_is_written = entry.is_written
+        if entry.words:
+            work.tell("money", entry.words)
+        if entry.record is None:
+            return []
+        record = entry.record
     if change is not None:
         change = replace(change, visit=replace(change.visit, external_id=_key(connection, record)))
     result = decide(
@@ -234,6 +240,18 @@ def _record_and_decide(work: Work, found: _Found, position: int) -> list[Effect]
     if result.held_key:
         event.held_for, event.held_key = HeldFor.CATEGORY, result.held_key
     return _store_effects(work, result, found, person, position)
+
+
+def _ledger_place(work: Work, who: identity.Who, account: SubAccountProfile) -> ledger.Place:
+    return ledger.Place(
+        practice_id=work.profile.id,
+        connection_id=work.connection.id,
+        sub_account_id=account.id,
+        patient=who.patient,
+        contact=who.contact,
+        event=work.event,
+        is_ours=account.moves_pipeline,
+    )
 
 
 def _remember(work: Work, found: _Found) -> None:
@@ -350,35 +368,6 @@ def _opportunities(work: Work, contact: Contact | None) -> list[Opportunity]:
     rows = list(Opportunity.objects.across_practices().filter(contact=contact)) if contact else []
     work.opportunities = {PipelineKind(row.pipeline): row for row in rows}
     return rows
-
-
-def _enter_in_ledger(
-    work: Work, record: PaymentRecord, who: identity.Who, account: SubAccountProfile
-) -> bool:
-    """A row for this payment. False when another event brought it before: it counts once."""
-    if record.kind is AmountKind.IGNORED:
-        return True
-    reversal = record.kind is AmountKind.REVERSAL
-    key = f"{record.external_id}:{record.kind}" if reversal else record.external_id
-    row, is_new = LedgerRow.objects.get_or_create(
-        connection_id=work.connection.id,
-        external_id=key[:140],
-        defaults={
-            "practice_id": work.profile.id,
-            "patient": who.patient,
-            "sub_account_id": account.id,
-            "contact": who.contact,
-            "event": work.event,
-            "state": LedgerState.PLANNED if account.moves_pipeline else LedgerState.LEFT_TO_CRM,
-            "amount": -record.amount if reversal else record.amount,
-            "paid_on": record.paid_on,
-        },
-    )
-    work.money_is_written = row.state not in (LedgerState.PLANNED, LedgerState.NOT_WRITTEN)
-    if is_new or row.event_id == work.event.pk:
-        return True
-    work.tell("money", f"Payment {record.external_id} is in the ledger already: it counts once.")
-    return False
 
 
 def _store_effects(
