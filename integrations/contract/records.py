@@ -63,9 +63,8 @@ class AppointmentRecord:
     ``status`` is the word written to the CRM's status field; ``visit_on`` the date in the location's zone;
     ``version`` when this state came to be (EMR version time, else event time; None: receive time counts).
     ``fields`` are the EMR folder's CRM fields; ``note`` the ``Label: value`` lines in order, in which the
-    engine puts the category at the line labelled "Category". ``is_late_notice``: the notice behind this
-    record is older than what was fetched. ``is_reschedule``/``is_deletion`` mark events that some EMRs act on
-    by switch only. ``booked_at`` is when the appointment was made, where the EMR says so.
+    engine puts the category at the line labelled "Category". ``is_reschedule``/``is_deletion`` mark
+    events that some EMRs act on by switch only. ``booked_at`` is when the appointment was made, where the EMR says so.
     """
 
     person: Person
