@@ -10,6 +10,8 @@ from django.conf import settings
 from axconnect.embedded_redis import EmbeddedRedis, free_port
 
 LOOPBACK = "127.0.0.1"
+# In the demo somebody looks on; a real EMR is asked far less often.
+DEMO_POLL_SECONDS = 10
 EMBEDDED_REDIS = "AX_EMBEDDED_REDIS"
 
 
@@ -62,6 +64,7 @@ def launch_environment(launch: Launch, given: Mapping[str, str]) -> dict[str, st
     if launch.demo:
         environment = {
             "DATA_DIR": ".data/demo",
+            "POLL_SECONDS": str(DEMO_POLL_SECONDS),
             **environment,
             **_demo_environment(launch),
             "AX_ENV_FILE": "",
