@@ -10,7 +10,7 @@ from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from integrations.contract.errors import ContractError
 from integrations.contract.manifest import Manifest, Way
@@ -290,7 +290,8 @@ class BackfillForm(forms.Form):
     """Which resource, and from which day on."""
 
     resource = forms.ChoiceField(label="What", widget=UnfoldAdminSelectWidget)
-    since = forms.DateField(label="From", widget=UnfoldAdminSingleDateWidget(attrs={"autocomplete": "off"}))
+    # The browser's own calendar: by keyboard, by finger, in the person's language.
+    since = forms.DateField(label="From", widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}))
 
     def __init__(self, connection: Connection, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
