@@ -23,7 +23,9 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 BY_TIME = Resource("things", "Things", "patient")
 BY_DAY = replace(BY_TIME, overlap=DAY, by_day=True)
 BOOK = replace(BY_TIME, has_dates=True)
-BY_PATIENT = Resource("lines", "Lines", "charge", rounds=(Round(DAY), Round(7 * DAY, every=timedelta(hours=1))))
+BY_PATIENT = Resource(
+    "lines", "Lines", "charge", rounds=(Round(DAY), Round(7 * DAY, every=timedelta(hours=1)))
+)
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,9 @@ class PretendEmr:
     def part(self, name: str) -> Any:
         assert name == "client"
         return SimpleNamespace(
-            RESOURCES=self.resources, CALLS_PER_SECOND=1000.0, make_client=lambda access: Counted(access, self.lists)
+            RESOURCES=self.resources,
+            CALLS_PER_SECOND=1000.0,
+            make_client=lambda access: Counted(access, self.lists),
         )
 
 

@@ -143,7 +143,9 @@ def says_by_digest(key: str) -> dict[str, str]:
     first=Step(0, []),
     course=[
         Step(30, [("save", key, "a", 0) for key in KEYS[:4]]),
-        Step(45, [("save", key, "b", 0) for key in KEYS[:4]], {0: [("save", key, "c", 0) for key in KEYS[4:6]]}),
+        Step(
+            45, [("save", key, "b", 0) for key in KEYS[:4]], {0: [("save", key, "c", 0) for key in KEYS[4:6]]}
+        ),
     ],
 )
 def test_every_state_that_stays_becomes_one_event(
@@ -270,7 +272,9 @@ def test_events_come_in_the_order_of_their_times(things: Polled) -> None:
 
 
 @pytest.mark.parametrize("minutes", [1, 5, 9, 10])
-def test_a_row_that_shows_late_is_found_although_newer_ones_were_seen_before(things: Polled, minutes: int) -> None:
+def test_a_row_that_shows_late_is_found_although_newer_ones_were_seen_before(
+    things: Polled, minutes: int
+) -> None:
     things.poll()
     things.lists.clock += 5 * MINUTE
     things.lists.save("late", "one", late=minutes * MINUTE)
@@ -338,7 +342,9 @@ def test_a_poll_that_fails_between_pages_leaves_the_mark_and_stores_nothing(thin
 # --- lists without an end ----------------------------------------------------------------------------------------
 
 
-def test_a_list_that_never_ends_is_given_up_with_words(things: Polled, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_never_ends_is_given_up_with_words(
+    things: Polled, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reading, "MOST_PAGES", 20)
     things.poll()
     mark = things.cursor().watermark
