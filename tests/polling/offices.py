@@ -3,15 +3,19 @@
 import json
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
 from django.utils import timezone
 
+from integrations.emrs.modmed.pretend import cast, shapes
+from integrations.emrs.modmed.sandbox import Door as Firm
 from integrations.models import (
     Connection,
     EventState,
     InboundEvent,
+    Incident,
     Lane,
     PollCursor,
     PollRun,
@@ -195,3 +199,47 @@ def poll_and_work(connection: Connection) -> None:
 def events() -> list[InboundEvent]:
     """All events, oldest first."""
     return list(InboundEvent.objects.across_practices().order_by("id"))
+
+
+def visit_at(
+    firm: Firm,
+    number: int = 1,
+    *,
+    person: int = 0,
+    status: str = "pending",
+    days_ahead: float = 3,
+    changed_ago: timedelta = timedelta(),
+    kind: str = "Rhinoplasty Consult",
+) -> None:
+    """Put one ModMed appointment on file; ``changed_ago`` is how long ago it changed last."""
+    now = datetime.now(UTC)
+    found = shapes.appointment(
+        str(9000 + number),
+        cast.patient(person).id,
+        now + timedelta(days=days_ahead),
+        now - changed_ago,
+        status=status,
+        type=next(one for one in cast.TYPES if one.name == kind),
+        practitioner_id="375397",
+        location_id="826",
+        booked_at=now - timedelta(days=5),
+    )
+    firm.save(found)
+
+
+def people_at(firm: Firm, count: int, changed_ago: timedelta = timedelta(days=20)) -> None:
+    """Put so many ModMed patients on file."""
+    at = datetime.now(UTC) - changed_ago
+    firm.save(*(shapes.patient(cast.patient(number), at) for number in range(count)))
+
+
+def incidents(kind: str = "", *, is_open: bool = True) -> list[Incident]:
+    """The incidents of that kind (or all) that stand, or are over."""
+    rows = Incident.objects.across_practices().filter(closed_at__isnull=is_open).order_by("pk")
+    return list(rows.filter(kind=kind) if kind else rows)
+
+
+def cursor_of(connection: Connection, resource: str) -> PollCursor:
+    """How far a resource was read."""
+    found: PollCursor = PollCursor.objects.across_practices().get(connection=connection, resource=resource)
+    return found

@@ -33,9 +33,10 @@ def things(bare: Connection) -> Polled:
 
 # --- any list, any change, any moment ----------------------------------------------------------------------------
 
+# What happens, to which row, what it says then, and how many minutes late it shows (or, of "wait", pass).
 Op = tuple[str, str, str, int]
 ops = some.tuples(
-    some.sampled_from(("save", "save", "save", "bump", "remove")),
+    some.sampled_from(("save", "save", "save", "save", "wait", "wait", "bump", "remove")),
     some.sampled_from(KEYS),
     some.sampled_from(SAYINGS),
     some.sampled_from((0, 0, 1, 5, LATEST)),
@@ -55,7 +56,7 @@ class Step:
 steps = some.builds(
     Step,
     minutes=some.sampled_from((0, 1, 5, 5, 9, 11, 45, 8 * 60, 30 * 60)),
-    before=some.lists(ops, max_size=3),
+    before=some.lists(ops, max_size=6),
     during=some.dictionaries(some.integers(0, 4), some.lists(ops, min_size=1, max_size=2), max_size=3),
     fails_at=some.sampled_from((None, None, None, None, 0, 1, 2)),
 )
@@ -76,6 +77,8 @@ def happen(lists: Lists, happenings: Sequence[Op]) -> None:
         if what == "save":
             more: dict[str, Any] = {"at": None} if key == UNDATED else {}
             lists.save(key, says, late=timedelta(minutes=late), **more)
+        elif what == "wait":
+            lists.clock += late * MINUTE
         elif what == "remove":
             lists.remove(key)
         elif key != UNDATED:
@@ -106,8 +109,14 @@ def says_by_digest(key: str) -> dict[str, str]:
     return {digest_of(Row(key, {"id": key, "says": says}), BY_TIME): says for says in SAYINGS}
 
 
+def in_turn(what: str, count: int) -> list[Op]:
+    """The same to so many rows, a quarter of an hour between them."""
+    wait = ("wait", "", "", 15)
+    return [op for key in KEYS[:count] for op in ((what, key, "a", 0), wait)]
+
+
 @settings(
-    max_examples=150,
+    max_examples=400,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -133,7 +142,17 @@ def says_by_digest(key: str) -> dict[str, str]:
     ours=timedelta(),
     standing=[],
     first=Step(0, []),
-    course=[Step(45, [("save", key, "a", 0) for key in KEYS[:3]], {0: [("remove", KEYS[0], "", 0)]})],
+    course=[Step(45, in_turn("save", 3), {0: [("remove", KEYS[0], "", 0)]})],
+)
+@example(  # a row is changed and met again further down: the next one moves onto its page
+    kind={"page_size": 1, "order": "oldest", "following": "always"},
+    resource=BY_TIME,
+    ours=timedelta(),
+    standing=[],
+    first=Step(0, []),
+    course=[
+        Step(45, in_turn("save", 4), {1: [("save", KEYS[0], "b", 0)], 5: [("remove", KEYS[1], "", 0)]}),
+    ],
 )
 @example(  # a whole page of rows comes in before the one that was read
     kind={"page_size": 2, "order": "newest", "following": "exact"},
@@ -142,9 +161,13 @@ def says_by_digest(key: str) -> dict[str, str]:
     standing=[],
     first=Step(0, []),
     course=[
-        Step(30, [("save", key, "a", 0) for key in KEYS[:4]]),
         Step(
-            45, [("save", key, "b", 0) for key in KEYS[:4]], {0: [("save", key, "c", 0) for key in KEYS[4:6]]}
+            30,
+            in_turn("save", 4),
+            {
+                0: [("save", key, "b", 0) for key in KEYS[4:6]],
+                3: [("save", key, "b", 0) for key in ("r90", "r91")],
+            },
         ),
     ],
 )
