@@ -36,7 +36,6 @@ from tenants.scoped_admin import rows_with
 SHOWN_PER_KIND = 5
 INCIDENT_TITLES = {
     "needs_reauth": "Credentials refused",
-    "unreachable": "Does not answer",
     "resource_refused": "Not allowed",
     "access_refused": "Not allowed",
     "poll_failing": "Polls fail",

@@ -102,6 +102,8 @@ def test_a_dry_run_counts_and_deletes_nothing() -> None:
         "payloads: 1 would be deleted",
         "bodies of writes: 1 would be deleted",
         "incidents: 0 would be deleted",
+        "polls: 0 would be deleted",
+        "known rows: 0 would be deleted",
     ]
     assert with_payload() == {"old"}
 

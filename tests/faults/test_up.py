@@ -49,7 +49,7 @@ def test_a_killed_worker_is_replaced_and_its_lanes_are_free_at_once(up: Program,
     built.tell(*story(who))
     built.reached("note_created")
     (owner,) = built.ask("leases")
-    workers = _part(up, "manage.py worker")
+    workers = _part(up, "manage.py worker --queues events")
     victim = next(pid for pid in workers if owner.startswith(environment_of(pid)["AX_WORKER_NAME"]))
     seconds = built.ask("seconds_left_on_leases")
 
@@ -58,8 +58,10 @@ def test_a_killed_worker_is_replaced_and_its_lanes_are_free_at_once(up: Program,
     built.settle()
     assert built.picture(who) == clean
     assert built.totals()["contacts"] == 1
-    built.until(lambda: len(_part(up, "manage.py worker")) == 2, "there are two workers again")
-    assert victim not in _part(up, "manage.py worker")
+    built.until(
+        lambda: len(_part(up, "manage.py worker --queues events")) == 2, "there are two workers again"
+    )
+    assert victim not in _part(up, "manage.py worker --queues events")
 
 
 def test_a_killed_redis_comes_back_and_meanwhile_events_are_accepted(up: Program, built: Stack) -> None:

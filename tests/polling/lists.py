@@ -123,7 +123,10 @@ class Lists:
         rows = []
         for key in self.rows:
             shown = self.shown(key)
-            if shown is None or (patient_id and shown.patient != patient_id):
+            # Lines are shown to who asks for their patient, everything else to who does not.
+            if shown is None or key.startswith("line") != resource.is_by_patient:
+                continue
+            if patient_id and shown.patient != patient_id:
                 continue
             if dated_from and shown.day and shown.day < dated_from:
                 continue

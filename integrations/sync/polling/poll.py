@@ -136,7 +136,8 @@ def _read_and_store(work: Poll, began: float) -> None:
         _poll_nightly(work, began)
     else:
         _poll_changes(work, began)
-    circuit.succeeded(Connection, work.connection.id, work.profile.id)
+    if work.result.calls:  # where nobody was to be asked for, the EMR has not shown that it answers
+        circuit.succeeded(Connection, work.connection.id, work.profile.id)
 
 
 # --- what changed since the mark --------------------------------------------------------------------------------
@@ -227,7 +228,9 @@ def _poll_first(work: Poll, began: float) -> None:
     whole = Reading()
     if resource.has_dates:
         whole = read_calmly(client, resource, None, dated_from=day, between_pages=work.go_on)
-    floor = marks.first_floor(whole, now) if resource.has_dates else now - marks.SETTLING
+    floor = now - marks.SETTLING - marks.A_LITTLE
+    if resource.has_dates:
+        floor = marks.first_floor(whole, now)
     lately = read_calmly(client, resource, marks.asked_from(floor, resource), between_pages=work.go_on)
     if not resource.has_dates and (told := marks.first_floor(lately, now)) < floor:
         floor = told  # the EMR's clock is behind ours
@@ -263,10 +266,10 @@ def _poll_by_patient(work: Poll, began: float) -> None:
     interval = cursors.interval_of(work.resource)
     speed = work.connection.emr.part("client").CALLS_PER_SECOND
     most = rounds.most_patients(interval.total_seconds(), speed)
-    due = rounds.patients_due(work.cursor, work.resource.rounds, most, now)
+    turn = rounds.turn(work.cursor, work.resource.rounds, most, now)
     whole = Reading()
     client, refused = work.client(), ""
-    for patient_id in due:
+    for patient_id in turn.patients:
         work.go_on()
         try:
             reading = read_all(client, work.resource, None, patient_id=patient_id, between_pages=work.go_on)
@@ -279,13 +282,8 @@ def _poll_by_patient(work: Poll, began: float) -> None:
         whole.ignored_filter = whole.ignored_filter or reading.ignored_filter
         _store_patient(work, patient_id, reading)
     with transaction.atomic():
-        is_primed = work.cursor.primed_at is not None or len(due) < most
-        _give_back(
-            work,
-            whole,
-            primed_at=(work.cursor.primed_at or now) if is_primed else None,
-            last_error=refused[:300],
-        )
+        primed_at = work.cursor.primed_at or (now if turn.has_all_new else None)
+        _give_back(work, whole, primed_at=primed_at, last_error=refused[:300])
         work.result.error = refused[:300]
         _save_run(work, whole, began)
     _tell_about_filter(work, whole)

@@ -60,7 +60,7 @@ def _by_patient(
     now, seen, would = timezone.now(), 0, Would()
     speed = connection.emr.part("client").CALLS_PER_SECOND
     most = rounds.most_patients(cursors.interval_of(resource).total_seconds(), speed)
-    for patient_id in rounds.patients_due(cursor, resource.rounds, most, now):
+    for patient_id in rounds.turn(cursor, resource.rounds, most, now).patients:
         rows = read_all(client, resource, None, patient_id=patient_id).rows.values()
         found = compared(cursor.pk, rows, resource).changed
         news = {one.row.external_id for one in rounds.news_of(cursor, patient_id, found)}

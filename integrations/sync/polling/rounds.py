@@ -1,6 +1,7 @@
 """Resources that an EMR cannot list by change: read patient by patient, those with something new elsewhere first."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Max
@@ -24,7 +25,15 @@ def are_others_primed(cursor: PollCursor, by_patient: Sequence[str]) -> bool:
     return not coming.exclude(resource__in=by_patient).exists()
 
 
-def patients_due(cursor: PollCursor, rounds: Sequence[Round], most: int, now: datetime) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The patients who are to be read now. ``has_all_new``: everybody who was never read is among them."""
+
+    patients: list[str]
+    has_all_new: bool
+
+
+def turn(cursor: PollCursor, rounds: Sequence[Round], most: int, now: datetime) -> Turn:
     """At most ``most`` patients to be read now: those never read first, then those read longest ago."""
     changed = _last_changes(cursor, now - max(one.changed_within for one in rounds))
     read = dict(
@@ -38,7 +47,8 @@ def patients_due(cursor: PollCursor, rounds: Sequence[Round], most: int, now: da
         if _is_due(changed_at, read.get(patient_id), rounds, now)
     ]
     never = datetime.min.replace(tzinfo=now.tzinfo)
-    return sorted(due, key=lambda patient_id: (read.get(patient_id, never), patient_id))[:most]
+    due.sort(key=lambda patient_id: (read.get(patient_id, never), patient_id))
+    return Turn(due[:most], all(patient_id in read for patient_id in due[most:]))
 
 
 def patients_since(cursor: PollCursor, since: datetime) -> list[str]:
