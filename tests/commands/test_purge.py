@@ -8,8 +8,20 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from integrations.models import Effect, InboundEvent, Incident
+from integrations.models import (
+    Connection,
+    Effect,
+    InboundEvent,
+    Incident,
+    KnownRow,
+    Patient,
+    PatientRound,
+    PollCursor,
+    PollRun,
+    Visit,
+)
 from integrations.sync.retention import Purged, purge
+from tenants.models import Practice
 from tests.commands import rows
 
 pytestmark = pytest.mark.django_db
@@ -113,3 +125,68 @@ def test_the_command_prints_what_it_deleted() -> None:
     out = StringIO()
     call_command("purge", stdout=out)
     assert out.getvalue().splitlines()[0] == "payloads: 1 deleted"
+
+
+# Polls
+
+
+@pytest.fixture
+def polled() -> PollCursor:
+    """A book that was read up to now, with a patient-by-patient resource beside it."""
+    practice = Practice.objects.create(slug="polled", name="Polled", kind="med_spa")
+    connection = Connection.objects.create(practice=practice, key="modmed", emr="modmed")
+    at = {"watermark": timezone.now(), "primed_at": timezone.now()}
+    PollCursor.objects.create(practice=practice, connection=connection, resource="charges", **at)
+    return PollCursor.objects.create(practice=practice, connection=connection, resource="appointments", **at)
+
+
+def known(cursor: PollCursor, row_id: str, days_old: float | None) -> None:
+    at = None if days_old is None else timezone.now() - timedelta(days=days_old)
+    KnownRow.objects.create(cursor=cursor, external_id=row_id, updated_at=at, digest="x")
+
+
+def left(model: Any, field: str = "external_id") -> set[str]:
+    return set(model.objects.across_practices().values_list(field, flat=True))
+
+
+def test_rows_that_no_poll_reads_again_are_forgotten_and_money_never(polled: PollCursor) -> None:
+    charges = PollCursor.objects.across_practices().get(resource="charges")
+    for name, days in (("old", 401), ("recent", 399), ("undated", None), ("still booked", 500)):
+        known(polled, name, days)
+    known(charges, "CHG|1", 4000)
+    patient = Patient.objects.create(practice=polled.practice, connection=polled.connection, external_id="1")
+    Visit.objects.create(
+        practice=polled.practice,
+        connection=polled.connection,
+        patient=patient,
+        external_id="still booked",
+        visit_on=timezone.now().date() + timedelta(days=20),
+    )
+    assert purge(dry_run=True).rows == 1
+    assert purge(batch=1).rows == 1
+    assert left(KnownRow) == {"recent", "undated", "still booked", "CHG|1"}
+
+
+def test_polls_go_after_three_days(polled: PollCursor) -> None:
+    for hours in (1, 71, 73, 500):
+        PollRun.objects.create(cursor=polled, started_at=timezone.now() - timedelta(hours=hours))
+    assert purge(dry_run=True).polls == 2
+    assert purge(batch=1).polls == 2
+    assert PollRun.objects.across_practices().count() == 2
+
+
+def test_patients_whose_turn_does_not_come_again_are_forgotten(polled: PollCursor) -> None:
+    charges = PollCursor.objects.across_practices().get(resource="charges")
+    for name, days in (("recent", 30), ("old", 38)):
+        at = timezone.now() - timedelta(days=days)
+        PatientRound.objects.create(cursor=charges, patient_id=name, read_at=at)
+    assert purge().rows == 1
+    assert left(PatientRound, "patient_id") == {"recent"}
+
+
+def test_the_command_says_how_many(polled: PollCursor) -> None:
+    PollRun.objects.create(cursor=polled, started_at=timezone.now() - timedelta(days=9))
+    known(polled, "old", 401)
+    out = StringIO()
+    call_command("purge", stdout=out)
+    assert "polls: 1 deleted\nknown rows: 1 deleted" in out.getvalue()

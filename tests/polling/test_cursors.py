@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from django.db import connections
@@ -12,6 +13,7 @@ from django.utils import timezone
 from integrations.models import Backfill, Connection, PollCursor
 from integrations.sync.polling import cursors
 from integrations.sync.polling.cursors import LeaseLost
+from integrations.sync.polling.poll import poll
 from tenants.models import Practice
 from tests.polling.lists import BY_TIME, MINUTE, Lists, Polled
 
@@ -210,7 +212,7 @@ def test_a_cursors_turns_are_an_interval_apart() -> None:
     for _ in range(50):
         # A poll that takes a while does not move the next ones.
         turns.append(cursors.next_slot(4711, FIVE, turns[-1] + timedelta(seconds=20)))
-    assert {later - earlier for earlier, later in zip(turns[1:], turns[2:], strict=False)} == {FIVE}
+    assert {later - earlier for earlier, later in pairwise(turns[1:])} == {FIVE}
 
 
 def test_poll_now_makes_it_due_and_a_poll_sets_the_next_turn(things: Polled) -> None:
@@ -223,8 +225,6 @@ def test_poll_now_makes_it_due_and_a_poll_sets_the_next_turn(things: Polled) -> 
 
 
 def test_a_stopping_worker_gives_the_cursor_back_at_once(things: Polled) -> None:
-    from integrations.sync.polling.poll import poll
-
     things.lists.clock += 5 * MINUTE
     for number in range(9):
         things.lists.save(f"r{number}", "one")

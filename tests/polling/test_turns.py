@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import django_rq
 import pytest
 
 from axconnect.embedded_redis import EmbeddedRedis
@@ -129,8 +130,6 @@ def test_redis_that_goes_away_is_asked_again_after_a_moment(
     monkeypatch.setattr(emr_turns, "_redis_away_until", 0.0)
     settings.REDIS_URL = own_redis.url
     emr_turns._scripts.clear()
-    import django_rq
-
     queues = {name: {"URL": own_redis.url} for name in settings.RQ_QUEUES}
     monkeypatch.setattr(django_rq.settings, "QUEUES", queues)
     emr_turns.wait_turn(9, 1000.0)
