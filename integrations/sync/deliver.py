@@ -553,8 +553,9 @@ class Delivery:
         return {"note": self.client.create_note(contact.crm_id, effect.body["text"])["id"]}
 
     def send_tag(self, effect: Effect, in_doubt: bool) -> dict[str, Any]:
-        """Add a tag; repeating it changes nothing."""
-        self.client.add_tags(self._the_contact().crm_id, [effect.body["tag"]])
+        """Add a tag, or take it off; repeating it changes nothing."""
+        change = self.client.remove_tags if effect.body.get("remove") else self.client.add_tags
+        change(self._the_contact().crm_id, [effect.body["tag"]])
         return {}
 
     def send_enrolment(self, effect: Effect, in_doubt: bool) -> dict[str, Any]:
