@@ -229,13 +229,14 @@ def _visits(number: int, count: int, status: str = "pending") -> list[dict[str, 
 def seed(connections: int, emr: str) -> None:
     """Make practices with one connection each to the pretend EMR at ``emr``; no CRM, not live."""
     for number in range(connections):
-        practice = Practice.objects.create(
+        practice = Practice(
             slug=f"bench-{number}",
             name=f"Practice {number}",
             kind=PracticeKind.PLASTIC_SURGERY,
             time_zone="America/New_York",
             state=PracticeState.ONBOARDING,
         )
+        practice.save()
         Connection.objects.create(
             practice=practice,
             key="modmed",

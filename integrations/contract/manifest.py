@@ -52,11 +52,12 @@ class Switch:
 @dataclass(frozen=True, slots=True)
 class FolderField:
     """A CRM custom field in the EMR's folder. ``several_locations_only``: needed where a practice has more than
-    one location."""
+    one location. ``aliases`` are other names that the same field may have in a sub-account already."""
 
     name: str
     data_type: DataType = DataType.TEXT
     several_locations_only: bool = False
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,12 @@ class Context:
 
 
 class WebhookEmr(Protocol):
-    """A folder whose events arrive at our door."""
+    """A folder whose events arrive at our door.
+
+    Where its notices do not say enough, it also has ``CAPABILITIES``, ``CALLS_PER_SECOND`` and ``make_client``
+    in client.py, as a polled one, and ``enrich(kind, body, client, cache, field_paths)`` in enrich.py: the notice
+    with what has to be fetched for it, which ``understand`` then reads.
+    """
 
     MANIFEST: Manifest
 

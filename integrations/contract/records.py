@@ -63,9 +63,8 @@ class AppointmentRecord:
     ``status`` is the word written to the CRM's status field; ``visit_on`` the date in the location's zone;
     ``version`` when this state came to be (EMR version time, else event time; None: receive time counts).
     ``fields`` are the EMR folder's CRM fields; ``note`` the ``Label: value`` lines in order, in which the
-    engine puts the category at the line labelled "Category". ``is_late_notice``: the notice behind this
-    record is older than what was fetched. ``is_reschedule``/``is_deletion`` mark events that some EMRs act on
-    by switch only. ``booked_at`` is when the appointment was made, where the EMR says so.
+    engine puts the category at the line labelled "Category". ``is_reschedule``/``is_deletion`` mark
+    events that some EMRs act on by switch only. ``booked_at`` is when the appointment was made, where the EMR says so.
     """
 
     person: Person
@@ -95,6 +94,7 @@ class PaymentRecord:
     ``external_id`` is the payment's id at the EMR; a reversal carries the id that it takes back. ``amount``
     is positive for both. ``visit`` is the completed visit that this payment proves (AestheticsPro), with
     ``proves_visit`` also true where there is no visit (retail): then the invoice counts as its own visit.
+    ``undoes`` is the id of the payment that this one takes back: it counts only if that one did, and by as much.
     """
 
     person: Person
@@ -113,6 +113,7 @@ class PaymentRecord:
     fields: Mapping[str, FieldValue] = field(default_factory=lambda: _NONE)
     note: NoteLines = ()
     ignored_because: str = ""
+    undoes: str = ""
     warnings: tuple[str, ...] = ()
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from integrations.contract.errors import RejectedError
-from integrations.contract.manifest import DataType, Manifest
+from integrations.contract.manifest import DataType, FolderField, Manifest
 from integrations.crm.client import CrmClient
 from integrations.crm.fields import field_ids, field_key
 
@@ -91,6 +91,8 @@ def plan_fields(manifest: Manifest, crm_fields: Sequence[Json], *, dual_pipeline
     needed += [
         (name, kind, False) for name, kind in standard_fields(manifest, dual_pipeline=dual_pipeline).items()
     ]
+    for field in manifest.fields:
+        _let_alias_stand(field, by_name)
     folder_id = _folder_id(manifest, crm_fields)
     reports = tuple(
         _report(name, kind, inside, by_name.get(field_key(name), [])) for name, kind, inside in needed
@@ -103,6 +105,13 @@ def plan_fields(manifest: Manifest, crm_fields: Sequence[Json], *, dual_pipeline
         )
         return replace(plan, words=words)
     return plan
+
+
+def _let_alias_stand(field: FolderField, by_name: dict[str, list[Json]]) -> None:
+    """A field that stands in the CRM under another of its names is that field."""
+    for alias in field.aliases:
+        if not by_name.get(field_key(field.name)) and (found := by_name.get(field_key(alias))):
+            by_name[field_key(field.name)] = found
 
 
 def _report(name: str, data_type: DataType, in_folder: bool, found: Sequence[Json]) -> FieldReport:

@@ -227,6 +227,8 @@ def _appointment(
     story = [("category", verdict.words)] if verdict.words else []
     moves, held_key = _moves(record, change, verdict, visits, contact, settings, story)
     custom = _appointment_fields(record, change, verdict, visits, settings)
+    if settings.manifest.stage_field:
+        custom[settings.manifest.stage_field] = _stage_now(change, visits, settings)
     if not change.notes:
         story.append(("note", "No note: this state of the visit has its note already."))
     enrol, birthday = _enrolments(record, change, bool(held_key), contact, settings)
@@ -288,6 +290,13 @@ def _late_appointment(
 def _pipeline(visit: KnownVisit) -> PipelineKind:
     stage = route(visit.category, Outcome.COMPLETED, visit.separate_consults)
     return stage.pipeline if stage else PipelineKind.NON_SURGICAL
+
+
+def _stage_now(change: VisitChange, visits: Sequence[KnownVisit], settings: Settings) -> str:
+    """The name of the stage in which this visit's pipeline stands, "" where it moves none or waits."""
+    own = next((visit for visit in visits if visit.id == change.visit.external_id), None)
+    decision = decide_stage(visits, own.route.pipeline, settings) if own and own.route else None
+    return decision.stage or "" if decision else ""
 
 
 def _appointment_fields(

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from integrations.contract.errors import TransientError
+from integrations.contract.manifest import Way
 from integrations.contract.protocols import Access, Context
 from integrations.emrs import Emr
 from integrations.models import CachedRecord, ConnectionToken
@@ -73,9 +74,12 @@ def enriched(
 
     ``with_patient`` False: for rows that are only recorded; the patient stands there by id alone.
     """
-    result: Mapping[str, Any] = connection.emr.part("enrich").enrich(
-        kind, body, client_for(connection), StoredCache(connection.id), with_patient=with_patient
-    )
+    enrich = connection.emr.part("enrich").enrich
+    parts = (kind, body, client_for(connection), StoredCache(connection.id))
+    if connection.manifest.way is Way.POLL:
+        result: Mapping[str, Any] = enrich(*parts, with_patient=with_patient)
+    else:
+        result = enrich(*parts, connection.field_paths)
     return result
 
 

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from integrations.contract.errors import MalformedPayload
 from integrations.contract.records import (
     AmountKind,
     AppointmentRecord,
+    MembershipRecord,
     Outcome,
     PatientRecord,
     PaymentRecord,
@@ -42,11 +43,11 @@ from integrations.models import (
     Visit,
 )
 from integrations.models.subaccounts import PipelineKind
-from integrations.sync import circuit, hot, identity, known_fields, lanes, stored
+from integrations.sync import circuit, hot, identity, known_fields, lanes, ledger, stored
 from integrations.sync import visits as visit_rules
 from integrations.sync.categorize import verdict
 from integrations.sync.crm_access import client_for
-from integrations.sync.decide import Plan, Settings, Verdict, decide, is_only_recorded
+from integrations.sync.decide import PATIENT, Plan, Settings, Verdict, decide, is_only_recorded
 from integrations.sync.emr_access import context_of
 from integrations.sync.people import remember_person
 from integrations.sync.profile import ConnectionProfile, LocationProfile, PracticeProfile, SubAccountProfile
@@ -69,6 +70,10 @@ class Work:
     opportunities: dict[PipelineKind, Opportunity] | None = None
     money_is_written: bool = False  # a second run must not count it again
     body: Mapping[str, Any] | None = None  # the payload with what was fetched for it
+    # What an earlier record of the same event does already: sub-accounts that it makes the contact in, and
+    # whether it makes the contact a patient.
+    makes_contact_in: set[int] = field(default_factory=set)
+    makes_patient: bool = False
 
     @property
     def contact_token(self) -> str:
@@ -116,7 +121,9 @@ def plan(work: Work, records: Sequence[Record]) -> list[Effect]:
             account = known_fields.refreshed(work.profile.id, account, client)
         work.event.sub_account_id = account.id  # trouble from here on is trouble with this sub-account
         person = identity.Reachable.of(record.person, work.profile.country)
-        who = identity.find(work, record.person, person, account, look=writes)
+        who = _same_person(found, record, account) or identity.find(
+            work, record.person, person, account, look=writes
+        )
         if who.held:
             _hold(work, HeldFor.IDENTITY, f"patient:{who.patient.pk}:{account.id}", who.words)
             work.event.patient = who.patient
@@ -129,13 +136,23 @@ def plan(work: Work, records: Sequence[Record]) -> list[Effect]:
         found.append(_Found(record, person, who, location, account))
     # All records of an event in one transaction: planned whole or not at all.
     with transaction.atomic():
-        effects = [
-            effect for position, row in enumerate(found) for effect in _record_and_decide(work, row, position)
-        ]
+        effects: list[Effect] = []
+        for position, row in enumerate(found):
+            effects += _record_and_decide(work, row, position)
         work.event.planned_at = timezone.now()
         if not hot.plan_event(work.event, work.lane.id, work.lane.owner):
             raise lanes.LeaseLost
     return effects
+
+
+def _same_person(
+    found: Sequence["_Found"], record: Record, account: SubAccountProfile
+) -> identity.Who | None:
+    """Whom an earlier record of the event is about, where this one is about the same: nobody is asked twice."""
+    for before in found:
+        if (before.record.person, before.account.id) == (record.person, account.id):
+            return before.who
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +180,7 @@ def _place(work: Work, record: Record) -> tuple[LocationProfile | None, SubAccou
     """Location and sub-account of a record; None when it has to wait for a mapping."""
     profile = work.profile
     location = profile.location(record.location)
-    if location is None and isinstance(record, PaymentRecord | PatientRecord):
+    if location is None and isinstance(record, PaymentRecord | PatientRecord | MembershipRecord):
         location = _last_location(work, record)
     account = profile.sub_account_for(location)
     if account is None:
@@ -182,7 +199,7 @@ def _place(work: Work, record: Record) -> tuple[LocationProfile | None, SubAccou
 
 
 def _last_location(work: Work, record: Record) -> LocationProfile | None:
-    """Where the patient was last seen: a payment without a location belongs there."""
+    """Where the patient was last seen: a payment or membership without a location belongs there."""
     rows = Patient.objects.for_practice(work.profile.id).filter(
         connection_id=work.connection.id, external_id=record.person.external_id
     )
@@ -206,20 +223,29 @@ def _record_and_decide(work: Work, found: _Found, position: int) -> list[Effect]
     rows = _visits(work, record, who, account)
     settings = _settings(work, account)
     change = _apply(work, record, who.patient, account, rows, settings)
-    if isinstance(record, PaymentRecord) and not _enter_in_ledger(work, record, who, account):
-        return []
+    if isinstance(record, PaymentRecord):
+        entry = ledger.enter(record, _ledger_place(work, who, account))
+        work.money_is_written = entry.is_written
+        if entry.words:
+            work.tell("money", entry.words)
+        if entry.record is None:
+            return []
+        record = entry.record
     if change is not None:
         change = replace(change, visit=replace(change.visit, external_id=_key(connection, record)))
+    state = stored.contact_state(
+        who.contact,
+        _opportunities(work, who.contact),
+        record.fields.get(connection.manifest.birthday_field),
+    )
+    if work.makes_patient:
+        state = replace(state, contact_type=PATIENT)
     result = decide(
         record,
         change,
         _category(work, record),
         stored.known_visits(rows, profile),
-        stored.contact_state(
-            who.contact,
-            _opportunities(work, who.contact),
-            record.fields.get(connection.manifest.birthday_field),
-        ),
+        state,
         settings,
         _label(connection, event.kind),
     )
@@ -233,7 +259,24 @@ def _record_and_decide(work: Work, found: _Found, position: int) -> list[Effect]
         return []
     if result.held_key:
         event.held_for, event.held_key = HeldFor.CATEGORY, result.held_key
-    return _store_effects(work, result, found, person, position)
+    effects = _store_effects(work, result, found, person, position)
+    if who.contact is None and any(effect.kind == EffectKind.CONTACT for effect in effects):
+        work.makes_contact_in.add(account.id)
+    if result.contact is not None and result.contact.custom.get("Contact Type") == PATIENT:
+        work.makes_patient = True
+    return effects
+
+
+def _ledger_place(work: Work, who: identity.Who, account: SubAccountProfile) -> ledger.Place:
+    return ledger.Place(
+        practice_id=work.profile.id,
+        connection_id=work.connection.id,
+        sub_account_id=account.id,
+        patient=who.patient,
+        contact=who.contact,
+        event=work.event,
+        is_ours=account.moves_pipeline,
+    )
 
 
 def _remember(work: Work, found: _Found) -> None:
@@ -352,35 +395,6 @@ def _opportunities(work: Work, contact: Contact | None) -> list[Opportunity]:
     return rows
 
 
-def _enter_in_ledger(
-    work: Work, record: PaymentRecord, who: identity.Who, account: SubAccountProfile
-) -> bool:
-    """A row for this payment. False when another event brought it before: it counts once."""
-    if record.kind is AmountKind.IGNORED:
-        return True
-    reversal = record.kind is AmountKind.REVERSAL
-    key = f"{record.external_id}:{record.kind}" if reversal else record.external_id
-    row, is_new = LedgerRow.objects.get_or_create(
-        connection_id=work.connection.id,
-        external_id=key[:140],
-        defaults={
-            "practice_id": work.profile.id,
-            "patient": who.patient,
-            "sub_account_id": account.id,
-            "contact": who.contact,
-            "event": work.event,
-            "state": LedgerState.PLANNED if account.moves_pipeline else LedgerState.LEFT_TO_CRM,
-            "amount": -record.amount if reversal else record.amount,
-            "paid_on": record.paid_on,
-        },
-    )
-    work.money_is_written = row.state not in (LedgerState.PLANNED, LedgerState.NOT_WRITTEN)
-    if is_new or row.event_id == work.event.pk:
-        return True
-    work.tell("money", f"Payment {record.external_id} is in the ledger already: it counts once.")
-    return False
-
-
 def _store_effects(
     work: Work, result: Plan, found: _Found, person: identity.Reachable, position: int
 ) -> list[Effect]:
@@ -468,7 +482,8 @@ def _bodies(
 ) -> Iterator[tuple[EffectKind, str, dict[str, Any], str]]:
     """(kind, target, body, our reference) of each effect, in the order in which they are sent."""
     prefix = f"{position}:" if position else ""
-    if result.contact is not None or (found.who.contact is None and (result.writes or makes_contact)):
+    is_to_be_made = found.who.contact is None and found.account.id not in work.makes_contact_in
+    if result.contact is not None or (is_to_be_made and (result.writes or makes_contact)):
         yield (
             EffectKind.CONTACT,
             f"{prefix}{found.account.id}",

@@ -143,6 +143,10 @@ def load_profile(practice_id: int) -> PracticeProfile:
     """Read a practice's set-up from the database in a fixed number of queries."""
     practice = Practice.objects.across_practices().get(pk=practice_id)
     zone = zoneinfo.ZoneInfo(practice.time_zone)
+    connections = {
+        row.pk: _connection(row, practice.kind) for row in Connection.objects.for_practice(practice)
+    }
+    manifests = [connection.manifest for connection in connections.values()]
     return PracticeProfile(
         id=practice.pk,
         slug=practice.slug,
@@ -152,10 +156,8 @@ def load_profile(practice_id: int) -> PracticeProfile:
         zone=zone,
         is_live=practice.state != PracticeState.ONBOARDING,
         is_paused=practice.state == PracticeState.PAUSED,
-        connections={
-            row.pk: _connection(row, practice.kind) for row in Connection.objects.for_practice(practice)
-        },
-        sub_accounts=_sub_accounts(practice),
+        connections=connections,
+        sub_accounts=_sub_accounts(practice, manifests),
         locations={row.external_id: row for row in _locations(practice, zone)},
         categories=dict(_categories(practice)),
     )
@@ -176,7 +178,15 @@ def _connection(row: Connection, practice_kind: str) -> ConnectionProfile:
     )
 
 
-def _sub_accounts(practice: Practice) -> dict[int, SubAccountProfile]:
+def _add_aliases(fields: dict[str, tuple[str, str]], manifests: Iterable[Manifest]) -> None:
+    """A field that stands in the CRM under another of its names is found by its own."""
+    for declared in (field for manifest in manifests for field in manifest.fields):
+        for alias in declared.aliases:
+            if field_key(alias) in fields:
+                fields.setdefault(field_key(declared.name), fields[field_key(alias)])
+
+
+def _sub_accounts(practice: Practice, manifests: Iterable[Manifest]) -> dict[int, SubAccountProfile]:
     stages: dict[int, dict[PipelineKind, PipelineProfile]] = {}
     for stage in Stage.objects.for_practice(practice).select_related("pipeline"):
         kinds = stages.setdefault(stage.pipeline.sub_account_id, {})
@@ -188,6 +198,8 @@ def _sub_accounts(practice: Practice) -> dict[int, SubAccountProfile]:
     fields: dict[int, dict[str, tuple[str, str]]] = {}
     for field in CustomField.objects.for_practice(practice):
         fields.setdefault(field.sub_account_id, {})[field_key(field.name)] = (field.crm_id, field.data_type)
+    for known in fields.values():
+        _add_aliases(known, manifests)
     return {
         row.pk: SubAccountProfile(
             id=row.pk,

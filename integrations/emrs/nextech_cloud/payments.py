@@ -72,14 +72,19 @@ def payment_in(reading: Reading) -> PaymentRecord:
             ("Amount", dollars(-counted.amount if is_reversal else counted.amount)),
         ),
         ignored_because=counted.why_not,
+        undoes=external_id if _is_taken_back(counted) else "",
         warnings=tuple(reading.warnings),
     )
 
 
 def _written_id(external_id: str, counted: Money) -> str:
     """A payment and its taking back are told apart in the CRM too: each has to be found there after a crash."""
-    taken_back = counted.kind is AmountKind.REVERSAL and counted.status in TAKEN_BACK.values()
-    return f"{external_id} {counted.status.lower()}" if taken_back else external_id
+    return f"{external_id} {counted.status.lower()}" if _is_taken_back(counted) else external_id
+
+
+def _is_taken_back(counted: Money) -> bool:
+    """Voided or deleted, which ends the payment itself; a refund is a payment of its own."""
+    return counted.kind is AmountKind.REVERSAL and counted.status in TAKEN_BACK.values()
 
 
 def _money(resource: Json, switches: Mapping[str, Any]) -> Money:

@@ -1,0 +1,1 @@
+"""PatientNow Pro: notices by webhook, made whole by API calls."""
