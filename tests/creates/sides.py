@@ -13,13 +13,22 @@ from django.utils import timezone
 
 from integrations.emrs.modmed.sandbox import Door as Firm
 from integrations.emrs.nextech_cloud.sandbox import Office, locations
-from integrations.models import Connection, CreateRequest, EventState, InboundEvent, Lane, SubAccount
+from integrations.emrs.patientnow_pro.sandbox import Practice as PatientNowPractice
+from integrations.models import (
+    Connection,
+    CreateRequest,
+    EventState,
+    InboundEvent,
+    Lane,
+    PollCursor,
+    SubAccount,
+)
 from integrations.sandbox import webhooks
 from integrations.sync import circuit, lanes
 from integrations.sync.create_back import attempt
 from integrations.sync.process import work_lane
 from integrations.sync.profile import profiles
-from tests.polling.offices import CRM_ID, KEY, Crm, practice_file, set_up
+from tests.polling.offices import CRM_ID, KEY, Crm, poll_all, practice_file, set_up
 
 Json = dict[str, Any]
 # A contact that lacks nothing.
@@ -156,7 +165,68 @@ class Nextech(Side):
         self.office.save(*locations())
 
 
-SIDES: tuple[type[Side], ...] = (ModMed, Nextech)
+class PatientNow(Side):
+    slug, tag, id_field = "patientnow_pro", "pnow-create", "PNOW ID"
+    required = ("firstName", "lastName", "gender")
+    create_route, search_route = "POST *patients", "GET *patients"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.office = PatientNowPractice(f"{url}/emr/patientnow_pro", KEY, "practice-1")
+        self.office.set_up("key-1")
+
+    def connection(self) -> Json:
+        return {
+            "base_url": self.office.base_url,
+            "credentials": {"api_key": "key-1", "practice_id": "practice-1"},
+        }
+
+    def patients(self) -> list[Json]:
+        return [
+            {
+                "id": row["patientId"],
+                "first": row["firstName"],
+                "last": row["lastName"],
+                "email": row["email"] or "",
+                "phone": row["cellPhone"] or "",
+                "gender": row["gender"].lower(),
+                "born": row["dateOfBirth"] or "",
+                "zip": (row.get("address") or {}).get("zip", ""),
+                "location": "",
+            }
+            for row in self.kept()["practices"]["practice-1"]["records"]["patients"].values()
+        ]
+
+    def add(self, external_id: str, **who: Any) -> str:
+        told = NORA | who
+        record = {
+            "patientId": external_id,
+            "firstName": told["first"],
+            "lastName": told["last"],
+            "email": told["email"],
+            "cellPhone": told["phone"],
+            "gender": told["gender"].capitalize(),
+            "dateOfBirth": told["born"],
+        }
+        requests.post(
+            f"{self.office.url}/_practices/practice-1/records",
+            json={"kind": "patients", "record": record},
+            headers={"X-Sandbox-Key": KEY},
+            timeout=10,
+        ).raise_for_status()
+        return external_id
+
+    def lose_creates(self, times: int) -> None:
+        self.office.set_up(lost_creates=times)
+
+    def answer_silently(self) -> None:
+        self.office.set_up(silent_creates=True)
+
+    def revoke(self) -> None:
+        self.office.set_up(revoked=True)
+
+
+SIDES: tuple[type[Side], ...] = (ModMed, Nextech, PatientNow)
 
 
 def _fhir(who: Json) -> Json:
@@ -267,6 +337,17 @@ class Practice:
         assert self.tell(contact_id).status_code == 202
         self.work()
         return contact_id
+
+    def emr_tells_of(self, patient_id: str) -> None:
+        """The EMR's own word of a new patient: found by a poll that is not the first one, or by its webhook."""
+        if self.side.slug == "patientnow_pro":
+            body = {"eventType": "PatientCreated", "eventId": f"e-{patient_id}", "patientId": patient_id}
+            path = f"/webhooks/emr/{self.connection.webhook_key}/"
+            assert Browser().post(path, json.dumps(body), content_type="application/json").status_code == 202
+            return
+        rows = PollCursor.objects.across_practices().filter(connection=self.connection, resource="patients")
+        rows.update(primed_at=timezone.now(), watermark=timezone.now() - timedelta(days=1))
+        poll_all(self.connection, "patients")
 
     # The workers
 

@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from integrations.models import ContactLink, CreateState, EventState
-from integrations.sync.polling import cursors
 from tests.creates.sides import NORA, WHOLE, Practice, first_line
-from tests.polling.offices import poll_all
 
 FIELD_WORDS = {
     "firstName": "First name is missing.",
@@ -58,10 +56,10 @@ def test_the_new_patient_is_linked_so_that_the_next_poll_makes_no_second_contact
     (patient,) = practice.side.patients()
     link = ContactLink.objects.across_practices().get()
     assert (link.contact.crm_id, link.patient.external_id) == (contact_id, patient["id"])
-    if "patients" in cursors.resources_of(practice.connection_profile().emr):
-        poll_all(practice.connection, "patients")
-        practice.work()
+    practice.emr_tells_of(patient["id"])
+    practice.work()
     assert [row["id"] for row in practice.crm.contacts()] == [contact_id]
+    assert practice.event().contact == link.contact
 
 
 def test_an_answer_without_a_body_still_tells_the_id(practice: Practice) -> None:
@@ -116,9 +114,9 @@ def test_a_value_in_a_form_that_the_emr_does_not_take_is_named(
 
 
 def test_adding_the_tag_again_after_the_fix_creates_the_patient(practice: Practice) -> None:
-    contact_id = practice.ask(without=["phone"])
+    contact_id = practice.ask(without=["lastName"])
     assert practice.request.state == CreateState.NEEDS_FIXING
-    practice.edit(contact_id, native={"phone": WHOLE["phone"]}, add_tags=[practice.side.tag])
+    practice.edit(contact_id, native={"lastName": WHOLE["lastName"]}, add_tags=[practice.side.tag])
     practice.tell(contact_id)
     practice.work()
     assert practice.request.state == CreateState.CREATED
