@@ -387,6 +387,10 @@ class Attempt:
     def _ends_with(self, state: CreateState, patient: Person, words: str) -> None:
         outcome.has_patient(self, state, patient, words)
 
+    def who(self) -> Person | None:
+        """Whom the contact is about, as far as it can be read; None when it is gone."""
+        return None if self.contact is None else self._checked(self.contact).person
+
     def check_lease(self) -> None:
         """Raises LeaseLost when another worker has the lane by now: it carries on from what is written."""
         if not hot.holds_lane(self.lane.id, self.lane.owner):

@@ -88,6 +88,8 @@ def _keep(attempt: "Attempt", state: CreateState, person: Person | None) -> None
     if state in SETTLED:
         request.tries_itself = False
     request.state, request.answered_at = state, None
+    if person is None and not request.person:
+        person = attempt.who()
     if person is not None:
         request.person = demographics_of(person)
     if attempt.contact is not None:
