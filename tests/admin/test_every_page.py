@@ -39,6 +39,7 @@ def test_only_our_own_pages_are_registered() -> None:
         "AppointmentType",
         "Connection",
         "Contact",
+        "CreateRequest",
         "IdentityQuestion",
         "InboundEvent",
         "Incident",
@@ -154,7 +155,7 @@ def test_no_page_shows_a_secret(world: World, root: User, specialist: User, agen
 
 def test_names_stand_only_on_the_pages_that_are_about_the_person(world: World, root: User) -> None:
     client = signed_in(root)
-    allowed = {"Contact", "Patient", "IdentityQuestion"}
+    allowed = {"Contact", "Patient", "IdentityQuestion", "CreateRequest"}
     for model, row in rows(world, root):
         page = client.get(url(model, "change", row.pk)).content.decode()  # type: ignore[union-attr,attr-defined]
         title = page[page.index("<title>") : page.index("</title>")]

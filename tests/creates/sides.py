@@ -63,13 +63,13 @@ class Side(ABC):
     search_route: ClassVar[str] = "GET *Patient"
     required: ClassVar[tuple[str, ...]]
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, key: str = KEY) -> None:
+        self.url, self.key = url, key
 
     def kept(self) -> Json:
         """What the sandbox of this EMR keeps."""
         answer = requests.get(
-            f"{self.url}/_sandbox/emrs/{self.slug}", headers={"X-Sandbox-Key": KEY}, timeout=10
+            f"{self.url}/_sandbox/emrs/{self.slug}", headers={"X-Sandbox-Key": self.key}, timeout=10
         )
         found: Json = answer.json()
         return found
@@ -103,9 +103,9 @@ class ModMed(Side):
     slug, tag, id_field = "modmed", "modmed-create", "ModMed Patient ID"
     required = ("firstName", "lastName", "email", "phone", "gender", "dateOfBirth")
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.firm = Firm(f"{url}/emr/modmed", KEY, "bluestone")
+    def __init__(self, url: str, key: str = KEY) -> None:
+        super().__init__(url, key)
+        self.firm = Firm(f"{url}/emr/modmed", key, "bluestone")
         self.firm.set_up({"username": "fhir_x", "password": "pw", "api_key": "key-1"}, with_cast=True)
 
     def connection(self) -> Json:
@@ -134,9 +134,9 @@ class Nextech(Side):
     slug, tag, id_field = "nextech_cloud", "nxt-create", "NXT Patient ID"
     required = ("firstName", "lastName", "email", "phone", "dateOfBirth", "postalCode")
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.office = Office(url, KEY, "practice-1")
+    def __init__(self, url: str, key: str = KEY) -> None:
+        super().__init__(url, key)
+        self.office = Office(url, key, "practice-1")
         self.office.open()
 
     def connection(self) -> Json:
@@ -170,9 +170,9 @@ class PatientNow(Side):
     required = ("firstName", "lastName", "gender")
     create_route, search_route = "POST *patients", "GET *patients"
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.office = PatientNowPractice(f"{url}/emr/patientnow_pro", KEY, "practice-1")
+    def __init__(self, url: str, key: str = KEY) -> None:
+        super().__init__(url, key)
+        self.office = PatientNowPractice(f"{url}/emr/patientnow_pro", key, "practice-1")
         self.office.set_up("key-1")
 
     def connection(self) -> Json:
@@ -211,7 +211,7 @@ class PatientNow(Side):
         requests.post(
             f"{self.office.url}/_practices/practice-1/records",
             json={"kind": "patients", "record": record},
-            headers={"X-Sandbox-Key": KEY},
+            headers={"X-Sandbox-Key": self.key},
             timeout=10,
         ).raise_for_status()
         return external_id
