@@ -137,9 +137,9 @@ class _Desk:
         to_patient = [made[one] - asked[one] for one in contacts]
         return Result(
             tags,
-            percentile(to_patient, 50),
-            percentile(to_patient, 95),
-            percentile([told[one] - asked[one] for one in contacts], 95),
+            percentile(to_patient, 0.5),
+            percentile(to_patient, 0.95),
+            percentile([told[one] - asked[one] for one in contacts], 0.95),
         )
 
     def _look(

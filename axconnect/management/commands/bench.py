@@ -33,8 +33,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--connections", type=int, nargs="+", default=[100, 1000], help="connections that are polled"
         )
-        parser.add_argument("--tags", type=int, default=60, help="create tags")
-        parser.add_argument("--tag-every", type=float, default=1.0, help="seconds between two create tags")
+        parser.add_argument("--tags", type=int, default=20, help="create tags")
+        parser.add_argument("--tag-every", type=float, default=3.0, help="seconds between two create tags")
         parser.add_argument("--emr-latency", type=int, default=100, help="EMR latency, milliseconds")
         parser.add_argument("--polls-at-once", type=int, default=32, help="polls of each worker at once")
         # What follows is called by the benchmark itself, inside the stack that it started.
