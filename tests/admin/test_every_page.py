@@ -163,7 +163,9 @@ def test_names_stand_only_on_the_pages_that_are_about_the_person(world: World, r
         if model.__name__ not in allowed:
             assert LAST_NAME not in page, model
             assert EMAIL not in page, model
-        assert LAST_NAME not in client.get(url(model, "changelist")).content.decode(), model
+        # Whose patient was not created has to stand in the list: it is what the front desk asks about.
+        if model.__name__ != "CreateRequest":
+            assert LAST_NAME not in client.get(url(model, "changelist")).content.decode(), model
 
 
 def test_somebody_switched_off_sees_nothing(world: World, agent: User) -> None:
