@@ -25,44 +25,7 @@ from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with
 
 FIRST = ("Alma", "Bea", "Cora", "Dina", "Esme", "Fay", "Greta", "Hope", "Ivy", "June", "Lena", "Maya", "Nell")
-    "Alma",
-    "Bea",
-    "Cora",
-    "Dina",
-    "Esme",
-    "Fay",
-    "Greta",
-    "Hope",
-    "Ivy",
-    "June",
-    "Kit",
-    "Lena",
-    "Maya",
-    "Nell",
-    "Opal",
-    "Pia",
-    "Rosa",
-    "Sage",
-    "Thea",
-    "Uma",
-]
 LAST = ("Abbott", "Barlow", "Chase", "Dalton", "Ellery", "Foss", "Garland", "Hale", "Ingram", "Joyce")
-    "Abbott",
-    "Barlow",
-    "Chase",
-    "Dalton",
-    "Ellery",
-    "Foss",
-    "Garland",
-    "Hale",
-    "Ingram",
-    "Joyce",
-    "Keane",
-    "Lowell",
-    "Marlow",
-    "Nash",
-    "Odell",
-]
 # Button, what it says, its icon, what the contact lacks.
 WAYS = (
     ("whole", "Add create tag", "sell", "Somebody with everything that the EMR needs"),
