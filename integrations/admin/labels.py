@@ -14,7 +14,7 @@ from integrations.models import (
     ParkedAs,
     SubAccount,
 )
-from integrations.sync.create_back import tags
+from integrations.sync.create_back.tags import LABELS
 
 GOOD, NEUTRAL, ASKS, BAD, NEWS = "success", "default", "warning", "danger", "info"
 
@@ -89,22 +89,10 @@ def health(side: Connection | SubAccount) -> tuple[str, str]:
     return "Works", GOOD
 
 
-# What the CRM tells, and what is put into its lanes here.
-CRM_KINDS = {
-    tags.WORKFLOW: "Create tag, by a workflow",
-    tags.APP: "Tags of a contact, by the app",
-    tags.SWEEP: "Create tag found by the hourly search",
-    tags.RETRY: "Create: retry",
-    tags.CHECK: "Create: retry if fixed",
-    tags.ANYWAY: "Create: none of the candidates",
-    tags.LINK: "Create: link to a patient",
-}
-
-
 def kind_label(event: InboundEvent) -> str:
     """What happened, in the words of the EMR's manifest."""
-    if event.connection is None and event.kind in CRM_KINDS:
-        return CRM_KINDS[event.kind]
+    if event.connection is None and event.kind in LABELS:
+        return LABELS[event.kind]
     emr = registry().get(event.connection.emr) if event.connection else None
     declared = emr.manifest.event(event.kind) if emr else None
     return declared.label if declared else (event.kind or "Unreadable event")

@@ -74,6 +74,7 @@ class CreateRequest(models.Model):
 
     class Meta:
         verbose_name = "create request"
+        verbose_name_plural = "failed creates"
         ordering = ["-tried_at", "-id"]
         constraints = [
             models.UniqueConstraint(

@@ -19,6 +19,16 @@ WORKFLOW, APP = "crm.workflow", "crm.app"
 SWEEP = "create.sweep"
 RETRY, CHECK, ANYWAY, LINK = "create.retry", "create.check", "create.anyway", "create.link"
 OWN_KINDS = (RETRY, CHECK, ANYWAY, LINK)
+# What happened, in the words of the staff's pages.
+LABELS = {
+    WORKFLOW: "Create tag, by a workflow",
+    APP: "Tags of a contact, by the app",
+    SWEEP: "Create tag, found by the hourly search",
+    RETRY: "Create: retry",
+    CHECK: "Create: retry if fixed",
+    ANYWAY: "Create: none of the candidates",
+    LINK: "Create: link to a patient",
+}
 # Of the app's events, those that can bring a tag.
 TAG_EVENTS = ("ContactTagUpdate", "ContactCreate")
 
