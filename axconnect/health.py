@@ -11,18 +11,19 @@ import redis
 import requests
 from django.conf import settings
 from django.db import Error
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, Q
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from integrations.models import InboundEvent, Incident, Lane
+from integrations.models import InboundEvent, Incident, Lane, PollCursor
 from integrations.models.narrowing import open_events
+from integrations.sync.watch import overdue
 
 BEAT_KEY = "ax:scheduler:beat"
-WORKERS_KEY = "ax:workers"
+WORKERS_KEY, POLLERS_KEY = "ax:workers", "ax:pollers"
 FRESH_SECONDS = 15
 COUNTED_STATES = ("waiting", "held", "parked")
 
@@ -34,6 +35,12 @@ class Pulse:
     fault: str = ""
     scheduler_age: float | None = None
     worker_ages: tuple[float, ...] = ()
+    poller_ages: tuple[float, ...] = ()
+
+    @property
+    def pollers(self) -> int:
+        """How many workers that poll reported lately."""
+        return sum(age <= FRESH_SECONDS for age in self.poller_ages)
 
     @property
     def scheduler(self) -> str:
@@ -65,6 +72,28 @@ class Backlog:
         return (self.counts or {}).get(state, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Polls:
+    """How the polling of EMRs goes: cursors there are, connections that are late, seconds of the latest one."""
+
+    cursors: int = 0
+    late: int = 0
+    late_seconds: float = 0.0
+    failing: int = 0
+
+    @property
+    def is_needed(self) -> bool:
+        return self.cursors > 0
+
+    def words(self, pulse: Pulse) -> str:
+        """ "ok", or what is wrong. One practice's EMR that does not answer is no matter of readiness."""
+        if self.is_needed and not pulse.pollers:
+            return "no worker polls"
+        if self.late:
+            return f"{self.late} connection{'s are' if self.late != 1 else ' is'} late"
+        return "ok"
+
+
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 while the process lives."""
@@ -74,18 +103,21 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when events that arrive now will be worked on, else 503; the JSON says what is missing."""
-    pulse, backlog = read_pulse(), read_backlog()
+    pulse, backlog, polls = read_pulse(), read_backlog(), read_polls()
     answer: dict[str, Any] = {
         "database": backlog.fault or "ok",
         "redis": pulse.fault or "ok",
         "scheduler": pulse.scheduler,
         "workers": pulse.workers,
+        "polls": polls.words(pulse),
         "waiting": backlog.count("waiting"),
         "oldest_waiting_seconds": round(backlog.oldest_waiting_seconds, 1),
         "held": backlog.count("held"),
         "parked": backlog.count("parked"),
     }
     is_ready = all(answer[part] == "ok" for part in ("database", "redis", "scheduler")) and pulse.workers > 0
+    if polls.is_needed and not pulse.pollers:
+        is_ready = False
     if settings.DEMO:
         answer["sandbox"] = read_sandbox()
     response = JsonResponse(answer, status=200 if is_ready else 503)
@@ -111,11 +143,15 @@ def read_pulse() -> Pulse:
         with _redis(settings.REDIS_URL).pipeline(transaction=False) as pipe:
             pipe.get(BEAT_KEY)
             pipe.zrange(WORKERS_KEY, 0, -1, withscores=True)
-            beat, workers = pipe.execute()
+            pipe.zrange(POLLERS_KEY, 0, -1, withscores=True)
+            beat, workers, pollers = pipe.execute()
     except redis.RedisError as error:
         return Pulse(fault=f"does not answer ({type(error).__name__})")
-    ages = tuple(now - float(at) for _, at in workers)
-    return Pulse(scheduler_age=None if beat is None else now - float(beat), worker_ages=ages)
+    return Pulse(
+        scheduler_age=None if beat is None else now - float(beat),
+        worker_ages=tuple(now - float(at) for _, at in workers),
+        poller_ages=tuple(now - float(at) for _, at in pollers),
+    )
 
 
 def read_backlog() -> Backlog:
@@ -128,6 +164,23 @@ def read_backlog() -> Backlog:
     oldest = next((at for state, _, at in rows if state == "waiting"), None)
     age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
     return Backlog(counts={state: count for state, count, _ in rows}, oldest_waiting_seconds=max(0.0, age))
+
+
+def read_polls() -> Polls:
+    """Count cursors and those that are late, in one query; nothing where the database does not answer."""
+    now = timezone.now()
+    late = overdue(now)
+    try:
+        found = PollCursor.objects.across_practices().aggregate(
+            cursors=Count("pk"),
+            late=Count("connection_id", filter=late, distinct=True),
+            since=Min("next_at", filter=late),
+            failing=Count("pk", filter=Q(failures__gt=0)),
+        )
+    except Error:
+        return Polls()
+    seconds = (now - found["since"]).total_seconds() if found["since"] else 0.0
+    return Polls(found["cursors"], found["late"], seconds, found["failing"])
 
 
 def read_sandbox() -> dict[str, Any]:
@@ -165,7 +218,7 @@ class Figures:
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Four queries and one round trip to Redis."""
+        """Five queries and one round trip to Redis."""
         pulse = read_pulse()
         yield from _from_redis(pulse)
         try:
@@ -179,6 +232,7 @@ class Figures:
 def _from_redis(pulse: Pulse) -> Iterator[Metric]:
     yield GaugeMetricFamily("ax_redis_up", "Whether Redis answers", value=0 if pulse.fault else 1)
     yield GaugeMetricFamily("ax_workers", "Workers that reported lately", value=pulse.workers)
+    yield GaugeMetricFamily("ax_pollers", "Workers that poll and reported lately", value=pulse.pollers)
     if pulse.scheduler_age is not None:
         age = GaugeMetricFamily("ax_scheduler_silent_seconds", "Since the scheduler reported")
         age.add_metric([], pulse.scheduler_age)
@@ -205,5 +259,12 @@ def _from_database() -> Iterator[Metric]:
     yield CounterMetricFamily("ax_events_received", "Events ever stored", value=newest or 0)
     due = Lane.objects.across_practices().filter(next_at__lte=timezone.now()).count()
     yield GaugeMetricFamily("ax_lanes_due", "Lanes with work that is due", value=due)
+    polls = read_polls()
+    yield GaugeMetricFamily("ax_poll_cursors", "Resources of EMRs that are polled", value=polls.cursors)
+    yield GaugeMetricFamily("ax_polls_late", "Connections whose poll is late", value=polls.late)
+    yield GaugeMetricFamily(
+        "ax_polls_late_seconds", "Since the latest poll was due", value=polls.late_seconds
+    )
+    yield GaugeMetricFamily("ax_polls_failing", "Resources whose last poll failed", value=polls.failing)
     incidents = Incident.objects.across_practices().filter(closed_at__isnull=True).count()
     yield GaugeMetricFamily("ax_incidents_open", "Incidents that are open", value=incidents)

@@ -11,6 +11,8 @@ from axconnect.embedded_redis import EmbeddedRedis, free_port
 from integrations.sandbox.webhooks import public_key
 
 LOOPBACK = "127.0.0.1"
+# In the demo somebody looks on; a real EMR is asked far less often.
+DEMO_POLL_SECONDS = 10
 EMBEDDED_REDIS = "AX_EMBEDDED_REDIS"
 
 
@@ -63,6 +65,7 @@ def launch_environment(launch: Launch, given: Mapping[str, str]) -> dict[str, st
     if launch.demo:
         environment = {
             "DATA_DIR": ".data/demo",
+            "POLL_SECONDS": str(DEMO_POLL_SECONDS),
             **environment,
             **_demo_environment(launch),
             "AX_ENV_FILE": "",

@@ -1,21 +1,22 @@
-"""Sends the demo's webhooks: over HTTP, to our own addresses, as AestheticsPro would."""
+"""Carries what happens at the demo's desks to us: posted to our own addresses where the EMR posts, polled at once
+where it is polled."""
 
-import random
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 import requests
 from django.conf import settings
-from django.utils import timezone
+from django.db.models import Max, QuerySet
 
-from integrations.emrs.aestheticspro.sandbox import send
-from integrations.models import Connection
+from integrations.contract.demo import DemoDesk, Happening
+from integrations.models import Connection, InboundEvent, PollCursor
 from integrations.sandbox.demo.book import open_books
-from integrations.sandbox.demo.desk import Desk, Message
+from integrations.sandbox.demo.desks import desk_of
 from integrations.sandbox.demo.door import Door
-from integrations.sandbox.demo.practices import EMR, DemoPractice
-from integrations.sandbox.demo.stories import opening
+from integrations.sandbox.demo.practices import DemoPractice
+from integrations.sync import bell
+from integrations.sync.polling import cursors
 
 OUTAGE_SECONDS = 30.0
 
@@ -25,43 +26,93 @@ def door() -> Door:
     return Door(settings.SANDBOX_URL, settings.SANDBOX_KEY)
 
 
+def desk(practice: DemoPractice) -> DemoDesk:
+    """The practice's desk."""
+    return desk_of(practice, settings.SANDBOX_URL, settings.SANDBOX_KEY, settings.DATA_DIR)
+
+
 def demo_connection(practice: DemoPractice) -> Connection:
-    """The practice's AestheticsPro connection. Raises Connection.DoesNotExist before `seed_demo` ran."""
-    return Connection.objects.across_practices().get(practice__slug=practice.slug, emr=EMR)
+    """The practice's connection to its EMR. Raises Connection.DoesNotExist before `seed_demo` ran."""
+    return Connection.objects.across_practices().get(
+        practice__slug=practice.slug, key=practice.connection_key
+    )
 
 
-def deliver(practice: DemoPractice, message: Message) -> requests.Response:
-    """Post one webhook. Raises requests' own errors when nobody answers."""
+# --- what happened -----------------------------------------------------------------------------------------
+
+
+def deliver(practice: DemoPractice, happening: Happening) -> requests.Response:
+    """Post one webhook as its EMR would. Raises requests' own errors when nobody answers."""
     connection = demo_connection(practice)
-    return send(connection.webhook_url, message.body, connection.credential("header_secret") or None)
+    send = practice.emr.part("sandbox").send
+    answer: requests.Response = send(
+        connection.webhook_url, happening.body, connection.credential("header_secret") or None
+    )
+    return answer
 
 
-def at_desk(practice: DemoPractice, act: Callable[[Desk], list[Message]]) -> list[Message]:
-    """Let something happen at a practice's front desk now: the book is changed, nothing is sent yet.
+def poll_at_once(practice: DemoPractice) -> int:
+    """Let the practice's lists be read now; how many. What is read patient by patient keeps its turn."""
+    by_patient = [name for name, one in cursors.resources_of(practice.emr).items() if one.is_by_patient]
+    rows = _cursors(practice).exclude(resource__in=by_patient)
+    due = cursors.poll_now(rows.values_list("pk", flat=True))
+    bell.ring(bell.POLLS, waiting_jobs=1)
+    return due
 
-    Sending happens outside: whoever waits for the book must not wait for the network.
-    """
-    with open_books(settings.DATA_DIR) as books:
-        return act(Desk(practice, books.of(practice.slug), random.Random(), timezone.now()))
+
+def is_awake(practice: DemoPractice) -> bool:
+    """Whether something that happens there now would be noticed: the first poll of an EMR that is polled records
+    what it finds and writes nothing."""
+    if not practice.is_polled:
+        return True
+    primed = list(_cursors(practice).values_list("primed_at", flat=True))
+    return bool(primed) and all(primed)
 
 
 def send_opening(practice: DemoPractice) -> int:
-    """Send the first handful of events to a board that is empty; says how many.
+    """Let the first handful of things happen at a practice with an empty board; says how many.
 
-    Not twice: what was sent may not be on the board yet, but it is in the book. They are dated over the last
-    quarter of an hour. Raises DoorError and requests' own errors.
+    Not twice: what was sent may not be on the board yet, but it is in the book. Raises DoorError and requests'
+    own errors.
     """
-    if door().summary(practice.crm_id)["contacts"]:
+    if not is_awake(practice):
         return 0
+    if not practice.is_polled and any(door().summary(one)["contacts"] for one in practice.crm_ids):
+        return 0
+    happened = desk(practice).opening()
+    for one in happened:
+        if one.body is not None:
+            deliver(practice, one)
+    if happened and practice.is_polled:
+        poll_at_once(practice)
+    return len(happened)
 
-    def earlier(desk: Desk) -> list[Message]:
-        desk.now -= timedelta(minutes=15)
-        return [] if desk.book.people else opening(desk)
 
-    messages = at_desk(practice, earlier)
-    for message in messages:
-        deliver(practice, message)
-    return len(messages)
+@dataclass(frozen=True, slots=True)
+class News:
+    """How a practice's EMR reaches us: ``poll_seconds`` between two polls (0: it posts), ``last_at`` when the
+    last poll was complete, or the last webhook came."""
+
+    emr_name: str
+    poll_seconds: int
+    last_at: datetime | None
+
+
+def news_of(practice: DemoPractice) -> News:
+    """How the practice's EMR reaches us, and when it did last."""
+    name = practice.emr.manifest.name
+    if practice.is_polled:
+        last = _cursors(practice).aggregate(last=Max("last_read_at"))["last"]
+        return News(name, settings.POLL_SECONDS, last)
+    events = InboundEvent.objects.across_practices().filter(practice__slug=practice.slug)
+    return News(name, 0, events.order_by("-pk").values_list("received_at", flat=True).first())
+
+
+def _cursors(practice: DemoPractice) -> QuerySet[PollCursor]:
+    rows: QuerySet[PollCursor] = PollCursor.objects.across_practices().filter(
+        connection__practice__slug=practice.slug, connection__key=practice.connection_key
+    )
+    return rows
 
 
 def web_server_answers() -> bool:
@@ -70,6 +121,20 @@ def web_server_answers() -> bool:
         return requests.get(f"{settings.PUBLIC_URL}/healthz", timeout=3).ok
     except requests.RequestException:
         return False
+
+
+# --- outages -----------------------------------------------------------------------------------------------
+
+
+def set_emr_outage(practice: DemoPractice, is_on: bool) -> None:
+    """Let the practice's EMR pretend to be down until it is switched on again. Raises requests' own errors."""
+    desk(practice).set_outage(is_on)
+    if is_on or not practice.is_polled:
+        return
+    # Nobody who presses a button wants to wait for the back-off.
+    connection = demo_connection(practice)
+    Connection.objects.across_practices().filter(pk=connection.pk).update(circuit_open_until=None)
+    poll_at_once(practice)
 
 
 def begin_outage() -> None:

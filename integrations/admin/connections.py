@@ -11,10 +11,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from integrations.admin import labels
+from integrations.admin import labels, polls
 from integrations.admin.connection_form import (
     ConnectionForm,
     NewConnectionForm,
@@ -30,14 +30,16 @@ from integrations.admin.field_paths import FieldPathsForm, last_event, leaves, r
 from integrations.admin.filters import OwnEmrFilter, PracticeFilter, choice_filter
 from integrations.admin.send_test import can_send, send_test_event
 from integrations.admin.subaccounts import HEALTH_COLOURS
+from integrations.contract.errors import ContractError
 from integrations.contract.manifest import Manifest, Way
 from integrations.emrs import registry
 from integrations.models import Connection, ConnectionState, InboundEvent
 from integrations.models.connections import new_webhook_key
 from integrations.sync.circuit import reauthenticated
+from integrations.sync.polling.cursors import credentials_changed, set_up_cursors
 from integrations.sync.tasks_used import tasks_used
 from tenants.roles import Right
-from tenants.scoped_admin import ScopedAdmin, object_button
+from tenants.scoped_admin import ScopedAdmin, UserError, object_button
 
 
 def manifest_of(connection: Connection | None) -> Manifest | None:
@@ -57,16 +59,26 @@ class ConnectionAdmin(ScopedAdmin):
     change_form_outer_before_template = "axconnect/connection_panel.html"
     actions_detail = (
         "send_test",
+        "poll_now",
+        "test",
         "pause",
         "resume",
-        {"title": "More", "icon": "more_horiz", "items": ["new_address"]},
+        {
+            "title": "More",
+            "icon": "more_horiz",
+            "items": ["pull_locations", "back_fill", "stop_backfill", "new_address"],
+        },
     )
     empty_words = "No connections yet."
     empty_next = "A connection is one practice's set-up of one EMR. Add one from the practice's page."
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.fields_view)
-        return [path("<int:connection_id>/fields/", view, name="connection-fields"), *super().get_urls()]
+        views = {"fields": self.fields_view, "test": self.test_view, "backfill": self.backfill_view}
+        own = [
+            path(f"<int:connection_id>/{name}/", self.admin_site.admin_view(view), name=f"connection-{name}")
+            for name, view in views.items()
+        ]
+        return [*own, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
         rows: QuerySet[Connection] = super().get_queryset(request)
@@ -144,6 +156,11 @@ class ConnectionAdmin(ScopedAdmin):
         super().save_model(request, obj, form, change)
         if getattr(form, "has_new_credentials", False):
             reauthenticated(Connection, obj.pk, obj.practice_id)
+            credentials_changed(obj.pk)
+            if polls.capabilities(obj):
+                messages.warning(request, "The credentials are not tested yet: press Test.")
+        if polls.is_polled(obj):
+            set_up_cursors(obj.practice_id)
 
     def response_add(
         self, request: HttpRequest, obj: Connection, post_url_continue: str | None = None
@@ -180,6 +197,8 @@ class ConnectionAdmin(ScopedAdmin):
             "tasks": tasks_used(row, manifest) if manifest and manifest.free_tasks_per_cycle else None,
             "has_paths": bool(manifest and manifest.payload_fields),
             "number_of_overrides": len(row.field_paths or {}),
+            "polls": None,
+            **polls.panel(row),
             "set_credentials": [
                 (field.label, bool(row.credential(field.name))) for field in manifest.credentials
             ]
@@ -198,6 +217,27 @@ class ConnectionAdmin(ScopedAdmin):
         manifest = manifest_of(found)
         takes_webhooks = found is None or (manifest is not None and manifest.way == Way.WEBHOOK)
         return takes_webhooks and self.has_configure_permission(request, found)
+
+    def has_poll_now_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        """Whoever may retry an event may also ask the EMR."""
+        found = self._row(request, row)
+        return self.allowed(request, Right.OPERATE, found) and (found is None or polls.is_polled(found))
+
+    def has_test_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        found = self._row(request, row)
+        return self.has_configure_permission(request, found) and (
+            found is None or bool(polls.capabilities(found))
+        )
+
+    def has_back_fill_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        found = self._row(request, row)
+        return self.has_configure_permission(request, found) and (found is None or polls.is_polled(found))
+
+    def has_stop_backfill_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        found = self._row(request, row)
+        return self.has_back_fill_permission(request, found) and (
+            found is None or polls.has_open_backfill(found)
+        )
 
     def has_pause_permission(self, request: HttpRequest, row: Any = None) -> bool:
         return self._is(request, row, ConnectionState.ACTIVE)
@@ -226,6 +266,60 @@ class ConnectionAdmin(ScopedAdmin):
     def send_test(self, request: HttpRequest, row: Connection, form: Any) -> str:
         """Prove that the address works."""
         return send_test_event(row)
+
+    @object_button(
+        "Poll now",
+        right="poll_now",
+        icon="sync",
+        variant=ActionVariant.PRIMARY,
+        ask="Asks the EMR at once what changed, instead of waiting for the next turn.",
+    )
+    def poll_now(self, request: HttpRequest, row: Connection, form: Any) -> str:
+        """Make every resource due."""
+        if row.needs_reauth_since:
+            raise UserError("The EMR refuses the credentials: enter new ones first.")
+        polls.poll_now(row)
+        return "Asked. What changed shows here within seconds."
+
+    @object_button(
+        "Pull locations",
+        right="test",
+        icon="location_on",
+        ask="Reads the practice's locations from the EMR, adds those that are missing here and takes over new names. "
+        "None is deleted.",
+    )
+    def pull_locations(self, request: HttpRequest, row: Connection, form: Any) -> str:
+        """Locations from the EMR."""
+        try:
+            pulled = polls.pull_locations(row)
+        except ContractError as error:
+            raise UserError(str(error)) from None
+        changes = [
+            f"added {', '.join(pulled.made)}" if pulled.made else "",
+            f"renamed {', '.join(pulled.renamed)}" if pulled.renamed else "",
+        ]
+        words = "; ".join(change for change in changes if change) or "nothing is new"
+        return f"{pulled.found} location{'s' if pulled.found != 1 else ''} in the EMR: {words}."
+
+    @object_button(
+        "Stop the back-fill",
+        right="stop_backfill",
+        icon="stop_circle",
+        ask="Nothing more is read. Events that are there already go on.",
+    )
+    def stop_backfill(self, request: HttpRequest, row: Connection, form: Any) -> str:
+        """End what somebody asked for."""
+        return "Stopped." if polls.stop_backfills(row) else "It was over already."
+
+    @action(description="Test", icon="fact_check", permissions=["test"])
+    def test(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """To the page that tries each capability."""
+        return HttpResponseRedirect(reverse("admin:connection-test", args=[object_id]))
+
+    @action(description="Back-fill…", icon="history", permissions=["back_fill"])
+    def back_fill(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """To the page that estimates and starts one."""
+        return HttpResponseRedirect(reverse("admin:connection-backfill", args=[object_id]))
 
     @object_button(
         "Pause",
@@ -264,6 +358,63 @@ class ConnectionAdmin(ScopedAdmin):
         row.save(update_fields=["webhook_key"])
         self.log_change(request, row, "Replaced the webhook address")
         return "Replaced. Enter the new address in the EMR."
+
+    # --- pages of its own ------------------------------------------------------------------------------------
+
+    def _page_of(
+        self, request: HttpRequest, connection_id: int, may: Any
+    ) -> tuple[Connection, dict[str, Any]]:
+        """The connection and what its pages have in common. Raises Http404 and PermissionDenied."""
+        row = self.get_object(request, str(connection_id))
+        manifest = manifest_of(row)
+        if row is None or manifest is None:
+            raise Http404("There is no such connection.")
+        if not self.has_configure_permission(request, row):
+            raise PermissionDenied
+        if not may(request, row):
+            raise Http404("This EMR offers nothing of the kind.")
+        request.current_app = self.admin_site.name
+        return row, {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": row,
+            "connection": row,
+            "practice": row.practice,
+            "manifest": manifest,
+            "inline_admin_formsets": [],
+        }
+
+    def test_view(self, request: HttpRequest, connection_id: int) -> HttpResponse:
+        """Each capability and, after POST, what came of trying it."""
+        row, context = self._page_of(request, connection_id, self.has_test_permission)
+        wanted = polls.capabilities(row)
+        tried = polls.try_all(row, request.user) if request.method == "POST" else []
+        context |= {
+            "title": "Test the connection",
+            "wanted": wanted,
+            "tried": tried,
+            "untried": wanted[len(tried) :] if tried else [],
+            "is_fine": bool(tried) and all(one.is_fine for one in tried),
+            "wrong_fields": polls.wrong_fields(context["manifest"], tried),
+        }
+        return TemplateResponse(request, "axconnect/connection_test.html", context)
+
+    def backfill_view(self, request: HttpRequest, connection_id: int) -> HttpResponse:
+        """What and from when; then the estimate; then the start."""
+        row, context = self._page_of(request, connection_id, self.has_back_fill_permission)
+        form = polls.BackfillForm(row, request.POST if request.method == "POST" else None)
+        estimate = None
+        if form.is_bound and form.is_valid():
+            if "_start" in request.POST:
+                if form.start(request.user):
+                    self.log_change(request, row, "Started a back-fill")
+                    messages.success(request, "Started. How far it is shows on this page.")
+                else:
+                    messages.error(request, "One goes on already for this: wait for it, or stop it first.")
+                return HttpResponseRedirect(self.url_of(row))
+            estimate = form.estimate()
+        context |= {"title": "Back-fill", "form": form, "estimate": estimate}
+        return TemplateResponse(request, "axconnect/connection_backfill.html", context)
 
     # --- where fields are read ---------------------------------------------------------------------------
 

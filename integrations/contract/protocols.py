@@ -151,10 +151,12 @@ class TypeOption:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """Something that a connection must be able to do, to be tried on its page by ``client.test(name)``."""
+    """Something that a connection must be able to do, to be tried on its page by ``client.test(name)``.
+    ``needs_switch`` names a switch that must be on for it to be needed at all."""
 
     name: str
     label: str
+    needs_switch: str = ""
 
 
 class TokenStore(Protocol):

@@ -7,6 +7,7 @@ from integrations.practice_file.changes import Changes
 from integrations.practice_file.parts import MASK, ConnectionPart, PracticeFile
 from integrations.practice_file.stored import Stored
 from integrations.sync.circuit import reauthenticated
+from integrations.sync.polling.cursors import credentials_changed
 
 
 def write_connections(stored: Stored, file: PracticeFile, changes: Changes) -> None:
@@ -17,6 +18,7 @@ def write_connections(stored: Stored, file: PracticeFile, changes: Changes) -> N
         )
         if "credentials" in changes.save(row, f"connection {part.key}", _values(row, part)):
             reauthenticated(Connection, row.pk, row.practice_id)
+            credentials_changed(row.pk)
         stored.connections[part.key] = row
     for key in sorted(set(stored.connections) - {part.key for part in file.connections}):
         changes.notes.append(f"connection {key} is not in the file: left as it is")

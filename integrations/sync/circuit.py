@@ -136,7 +136,7 @@ def reauthenticated(side: Side, pk: int, practice_id: int) -> None:
     side.objects.across_practices().filter(pk=pk).update(
         needs_reauth_since=None, failures_in_a_row=0, circuit_open_until=None, last_error=""
     )
-    close_incidents(practice_id, "needs_reauth", "unreachable", **_subject(side, pk))
+    close_incidents(practice_id, "needs_reauth", "unreachable", "access_refused", **_subject(side, pk))
     _forget_one(side, pk)
 
 

@@ -4,8 +4,18 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from integrations.contract.errors import ConfigError
 from integrations.contract.records import AmountKind, PaymentRecord
-from integrations.models import Contact, InboundEvent, LedgerRow, LedgerState, Patient
+from integrations.models import (
+    Contact,
+    Effect,
+    EffectKind,
+    EffectState,
+    InboundEvent,
+    LedgerRow,
+    LedgerState,
+    Patient,
+)
 
 _NOTHING = Decimal("0.00")
 
@@ -38,7 +48,7 @@ def enter(record: PaymentRecord, place: Place) -> Entry:
     """A ledger row for a payment, once. Call inside a transaction.
 
     A payment that was taken back before it was ever counted does not count later either: messages may arrive in
-    any order.
+    any order. Raises ConfigError for what takes back a payment of which nobody can tell yet whether it counted.
     """
     if record.kind is AmountKind.IGNORED:
         return Entry(record)
@@ -53,6 +63,12 @@ def enter(record: PaymentRecord, place: Place) -> Entry:
     return _once(record, place, record.external_id, record.amount)
 
 
+def leave_out(event: InboundEvent) -> None:
+    """Nothing is written for this event: its payments have not counted."""
+    rows = LedgerRow.objects.for_practice(event.practice_id).filter(event=event)
+    rows.update(state=LedgerState.NOT_WRITTEN)
+
+
 def _was_taken_back(record: PaymentRecord, place: Place) -> bool:
     """Whether the payment's end was seen first, and so took nothing back."""
     end = _row(place, _reversal_id(record))
@@ -63,9 +79,10 @@ def _take_back(record: PaymentRecord, place: Place) -> Entry:
     """By as much as the payment counted; by nothing where it never did."""
     counted = _row(place, record.undoes)
     known = _row(place, _reversal_id(record))
-    if known is None and (counted is None or counted.state == LedgerState.NOT_WRITTEN):
-        _enter(record, place, _reversal_id(record), _NOTHING, LedgerState.NOT_WRITTEN)
-        known = _row(place, _reversal_id(record))
+    if known is None and not _has_counted(counted, place):
+        known, _ = _enter(record, place, _reversal_id(record), _NOTHING, LedgerState.NOT_WRITTEN)
+        if counted is not None:
+            _set_state(counted, LedgerState.NOT_WRITTEN)
     if known is not None and known.state == LedgerState.NOT_WRITTEN:
         words = f"Payment {record.undoes} was taken back before it was ever counted: nothing to take back."
         return Entry(_left_out(record, words))
@@ -73,14 +90,41 @@ def _take_back(record: PaymentRecord, place: Place) -> Entry:
     return _once(replace(record, amount=amount), place, _reversal_id(record), -amount)
 
 
+def _has_counted(row: LedgerRow | None, place: Place) -> bool:
+    """Whether a payment's amount is in the CRM, or this very event brings it there.
+
+    Raises ConfigError where nobody can tell yet: its write broke off and was not looked up since.
+    """
+    if row is None or row.state == LedgerState.NOT_WRITTEN:
+        return False
+    if row.state != LedgerState.PLANNED or row.event_id == place.event.pk:
+        return True
+    sending = Effect.objects.for_practice(place.practice_id).filter(
+        event=row.event_id, kind=EffectKind.CONTACT, state=EffectState.SENDING
+    )
+    if row.after is not None and sending.exists():
+        raise ConfigError(
+            f"It is not certain that payment {row.external_id} was written, so it cannot be taken back yet: "
+            "retry its event first, then this one."
+        )
+    return False
+
+
 def _once(record: PaymentRecord, place: Place, external_id: str, amount: Decimal) -> Entry:
     state = LedgerState.PLANNED if place.is_ours else LedgerState.LEFT_TO_CRM
     row, is_new = _enter(record, place, external_id, amount, state)
     is_written = row.state not in (LedgerState.PLANNED, LedgerState.NOT_WRITTEN)
-    if is_new or row.event_id == place.event.pk:
-        return Entry(record, is_written)
-    words = f"Payment {record.external_id} is in the ledger already: it counts once."
-    return Entry(None, is_written, words)
+    if not is_new and row.event_id != place.event.pk:
+        words = f"Payment {record.external_id} is in the ledger already: it counts once."
+        return Entry(None, is_written, words)
+    if row.state == LedgerState.NOT_WRITTEN:  # left out by an earlier run, to be written now
+        _set_state(row, state)
+    return Entry(record, is_written)
+
+
+def _set_state(row: LedgerRow, state: LedgerState) -> None:
+    row.state = state
+    row.save(update_fields=["state"])
 
 
 def _enter(

@@ -1,4 +1,5 @@
-"""What is deleted when: payloads and the bodies of writes after PAYLOAD_DAYS, closed incidents after 90 days.
+"""What is deleted when: payloads and the bodies of writes after PAYLOAD_DAYS, closed incidents after 90 days, and
+what the polls need not know any longer.
 
 What became of an event stays, and so do the copies of notes. Nothing is deleted while somebody or something
 still waits for it.
@@ -15,6 +16,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from integrations.models import Effect, EffectKind, EffectState, EventState, InboundEvent, Incident
+from integrations.sync.polling.forgetting import old_rounds, old_rows, old_runs
 
 INCIDENT_DAYS = 90
 BATCH = 1000
@@ -24,11 +26,14 @@ _OPEN_EFFECTS = (EffectState.PLANNED, EffectState.SENDING, EffectState.IN_DOUBT)
 
 @dataclass(frozen=True)
 class Purged:
-    """How many were (or, in a dry run, would be) deleted."""
+    """How many were (or, in a dry run, would be) deleted. ``polls`` counts runs, ``rows`` what was known of an
+    EMR's rows and of patients who were read one by one."""
 
     payloads: int
     bodies: int
     incidents: int
+    polls: int = 0
+    rows: int = 0
 
 
 def purge(*, dry_run: bool = False, batch: int = BATCH) -> Purged:
@@ -37,12 +42,16 @@ def purge(*, dry_run: bool = False, batch: int = BATCH) -> Purged:
     before = now - timedelta(days=settings.PAYLOAD_DAYS)
     payloads, bodies = _payloads(before), _bodies(before)
     incidents = _incidents(now - timedelta(days=INCIDENT_DAYS))
+    polls, rows = old_runs(now), [*old_rows(now), *old_rounds(now)]
     if dry_run:
-        return Purged(payloads.count(), bodies.count(), incidents.count())
+        known = sum(found.count() for found in rows)
+        return Purged(payloads.count(), bodies.count(), incidents.count(), polls.count(), known)
     return Purged(
         _in_batches(payloads, lambda rows: rows.update(payload=""), batch),
         _in_batches(bodies, lambda rows: rows.update(body=Value("", TextField())), batch),
         _in_batches(incidents, lambda rows: rows.delete()[0], batch),
+        _in_batches(polls, lambda rows: rows.delete()[0], batch),
+        sum(_in_batches(found, lambda rows: rows.delete()[0], batch) for found in rows),
     )
 
 

@@ -47,6 +47,12 @@ def day_in_words(on: date, practice: Any = None) -> str:
     return f"{_day(on, practice)}{', ' if _is_month_first(practice) else ' '}{on.year}"
 
 
+@register.filter
+def moment_words(at: datetime, practice: Any) -> str:
+    """A moment in plain words, for titles."""
+    return in_words(at, practice)
+
+
 def _day(on: date, practice: Any) -> str:
     return f"{on:%b} {on.day}" if _is_month_first(practice) else f"{on.day} {on:%b}"
 

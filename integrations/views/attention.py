@@ -38,6 +38,17 @@ from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with
 
 SHOWN_PER_KIND = 5
+INCIDENT_TITLES = {
+    "needs_reauth": "Credentials refused",
+    "unreachable": "Does not answer",
+    "resource_refused": "Not allowed",
+    "access_refused": "Not allowed",
+    "poll_failing": "Polls fail",
+    "filter_ignored": "Sends too much",
+    "rows_missing": "Visits have gone",
+    "polls_missed": "Polls are late",
+    "silent": "Unusually silent",
+}
 # A longer list is nobody's to-do list any more.
 MOST_GROUPS = 500
 Row = dict[str, Any]
@@ -151,7 +162,7 @@ def _incident(practice: Practice | None, row: Row) -> Item:
     elif row["sub_account_id"]:
         side = (SubAccount, row["sub_account_id"])
     asks_for_credentials = row["kind"] == "needs_reauth"
-    title = "Credentials refused" if asks_for_credentials else row["kind"].replace("_", " ").capitalize()
+    title = INCIDENT_TITLES.get(row["kind"]) or row["kind"].replace("_", " ").capitalize()
     action = "Enter credentials" if asks_for_credentials else "Open"
     return Item(title, practice, row["words"], row["at"], page_of(*side), action)
 

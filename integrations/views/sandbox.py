@@ -1,4 +1,4 @@
-"""The pretend CRM as a person sees it, and buttons that make things happen in AestheticsPro. Demo only."""
+"""The pretend CRM as a person sees it, and buttons that make things happen in each EMR. Demo only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,28 +17,28 @@ from django.utils.timezone import now
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from integrations.contract.demo import NEW_PATIENT, DemoDesk, Happening, NothingToDo
 from integrations.demo_sender import (
-    at_desk,
     begin_outage,
     deliver,
+    demo_connection,
+    desk,
     door,
     end_outage,
+    news_of,
     outage_seconds_left,
+    poll_at_once,
+    set_emr_outage,
 )
-from integrations.emrs.aestheticspro.sandbox import SERVICES
-from integrations.models import Connection, Contact, InboundEvent, SubAccount
-from integrations.sandbox.demo.book import open_books
-from integrations.sandbox.demo.desk import Desk, Message, NothingToDo
+from integrations.models import Connection, Contact, EventState, InboundEvent, SubAccount
 from integrations.sandbox.demo.door import DoorError
-from integrations.sandbox.demo.people import person
 from integrations.sandbox.demo.practices import DemoPractice, demo_practices
-from integrations.views.links import page_of
+from integrations.views.links import list_of, page_of
 from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with
 
 View = Callable[..., HttpResponse]
 CARDS_PER_STAGE = 12
-NEW_PATIENT = "new"
 # The contact's own properties that are worth a look, in this order.
 NATIVE = (
     ("firstName", "First name"),
@@ -52,24 +52,6 @@ NATIVE = (
     ("state", "State"),
     ("postalCode", "Postal code"),
     ("source", "Source"),
-)
-# Button, what it says, its icon, what happens.
-BUTTONS: tuple[tuple[str, str, str, str], ...] = (
-    ("book_visit", "Book", "event_available", "A new appointment"),
-    ("pay", "Pay invoice", "payments", "The next appointment took place and is paid"),
-    ("cancel", "Cancel", "event_busy", "The next appointment is called off"),
-    ("no_show", "No-show", "person_off", "Nobody comes to the next appointment"),
-    ("reschedule", "Reschedule", "update", "The next appointment moves to another day"),
-    ("delete", "Delete", "delete", "The next appointment is removed from the book"),
-    ("sell", "Retail sale", "shopping_bag", "Products, without an appointment"),
-    ("save", "Save client", "badge", "The patient's details are saved"),
-    ("ping", "Test ping", "network_ping", "AestheticsPro tries the webhook"),
-    (
-        "late_cancellation",
-        "Late cancellation",
-        "history",
-        "A visit, a newer one, then late the word that the first is off: the card must stay in Booked",
-    ),
 )
 
 
@@ -95,7 +77,6 @@ def board(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": "Sandbox",
         "accounts": _accounts(request),
-        "buttons": BUTTONS,
         **_sender(request, account),
         **_board(account),
     }
@@ -129,15 +110,16 @@ def contact_live(request: HttpRequest, contact_id: str) -> HttpResponse:
 @demo_page
 @require_POST
 def send(request: HttpRequest) -> HttpResponse:
-    """One press on one of the sender's buttons: posts the webhooks and shows what was answered."""
-    account, practice = _practice_to_send_for(request)
-    press = Press.of(request)
+    """One press on one of the desk's buttons: lets it happen, and shows what became of it."""
+    account, practice = _practice_to_act_for(request)
+    found = desk(practice)
+    press = Press.of(request, found)
     try:
-        messages = at_desk(practice, press.act)
+        answers = press.act(practice, found)
     except NothingToDo as nothing:
         answers = [{"words": str(nothing), "tone": "warning", "at": now()}]
-    else:
-        answers = [_answer(practice, message) for message in messages]
+    except requests.RequestException as error:
+        answers = [{"words": f"The sandbox failed ({type(error).__name__}).", "tone": "danger", "at": now()}]
     context = {
         # The last press stands first, and so does the last message of a press.
         "answers": answers[::-1],
@@ -151,16 +133,25 @@ def send(request: HttpRequest) -> HttpResponse:
 @demo_page
 @require_POST
 def outage(request: HttpRequest) -> HttpResponse:
-    """Lets the CRM pretend to be down for half a minute, or up again."""
-    account, _ = _practice_to_send_for(request)
+    """Lets the CRM pretend to be down for half a minute or up again, or the EMR until it is switched on again."""
+    account, practice = _practice_to_act_for(request)
+    order = request.POST.get("outage", "")
     try:
-        if request.POST.get("outage") == "on":
-            begin_outage()
-        else:
-            end_outage()
-    except DoorError as error:
-        return TemplateResponse(request, "sandbox/pipelines.html", {"fault": str(error), "account": account})
+        if order not in OUTAGES:
+            raise Http404("There is no such button.")
+        OUTAGES[order](practice)
+    except (DoorError, requests.RequestException) as error:
+        context = {"fault": f"The sandbox failed ({type(error).__name__}).", "account": account}
+        return TemplateResponse(request, "sandbox/pipelines.html", context)
     return TemplateResponse(request, "sandbox/pipelines.html", _board(account))
+
+
+OUTAGES: dict[str, Callable[[DemoPractice], None]] = {
+    "on": lambda practice: begin_outage(),
+    "off": lambda practice: end_outage(),
+    "emr-on": lambda practice: set_emr_outage(practice, True),
+    "emr-off": lambda practice: set_emr_outage(practice, False),
+}
 
 
 urlpatterns: list[URLPattern] = [
@@ -208,9 +199,31 @@ def _board(account: SubAccount | None) -> dict[str, Any]:
             "pipelines": sorted(pipelines, key=lambda pipeline: bool(pipeline["is_empty"])),
             "counters": door().summary(crm_id),
             "outage_left": round(outage_seconds_left()),
+            **_news(account),
         }
     except DoorError as error:
         return {"account": account, "fault": str(error)}
+
+
+def _news(account: SubAccount) -> dict[str, Any]:
+    """Which EMR the practice has, how it reaches us and when it did last; nothing where it is none of the demo's."""
+    practice = demo_practices().get(account.practice.slug)
+    if practice is None:
+        return {}
+    try:
+        is_down = desk(practice).state().is_down
+    except requests.RequestException:
+        is_down = False
+    news = news_of(practice)
+    age = (now() - news.last_at).total_seconds() if news.last_at else 0.0
+    held = {"practice": account.practice_id, "state": EventState.HELD}
+    return {
+        "news": news,
+        "news_age": age,
+        "emr_is_down": is_down,
+        "held": InboundEvent.objects.for_practice(account.practice_id).filter(state=EventState.HELD).count(),
+        "held_link": list_of(InboundEvent, **held),
+    }
 
 
 # --- the contact -------------------------------------------------------------------------------------------
@@ -258,26 +271,28 @@ def _by_folder(values: dict[str, Any], crm_id: str) -> list[tuple[str, list[tupl
 
 
 def _sender(request: HttpRequest, account: SubAccount | None) -> dict[str, Any]:
-    """Patients and services to choose from; nothing where the sub-account is none of the demo's."""
+    """Patients, services and buttons to choose from; nothing where the sub-account is none of the demo's."""
     practice = demo_practices().get(account.practice.slug) if account else None
     if account is None or practice is None or not may(request.user, Right.OPERATE, account.practice_id):
         return {"sender": None}
-    with open_books(settings.DATA_DIR) as books:
-        people = dict(books.of(practice.slug).people)
-    rows = [(number, person(practice, number), len(entry.appointments)) for number, entry in people.items()]
-    patients = [
-        (str(number), f"{who.last_name}, {who.first_name}", booked)
-        for number, who, booked in sorted(rows, key=lambda row: (row[1].last_name, row[1].first_name))
-    ]
+    found = desk(practice)
+    try:
+        state = found.state()
+    except requests.RequestException:
+        return {"sender": None}
+    patients = sorted(state.patients, key=lambda one: one.name)
     return {
         "sender": practice,
-        "patients": patients,
-        "services": [(str(place), service) for place, service in enumerate(SERVICES)],
+        "buttons": found.buttons,
+        "patients": [(one.id, one.name, one.booked) for one in patients],
+        "services": [(str(place), name) for place, name in enumerate(state.services)],
         "chosen_patient": NEW_PATIENT,
+        "emr_name": practice.emr.manifest.name,
+        "poll_seconds": settings.POLL_SECONDS if practice.is_polled else 0,
     }
 
 
-def _practice_to_send_for(request: HttpRequest) -> tuple[SubAccount, DemoPractice]:
+def _practice_to_act_for(request: HttpRequest) -> tuple[SubAccount, DemoPractice]:
     account = _account(request)
     practice = demo_practices().get(account.practice.slug) if account else None
     if account is None or practice is None:
@@ -296,34 +311,36 @@ class Press:
     service: int | None
 
     @classmethod
-    def of(cls, request: HttpRequest) -> "Press":
-        """What was pressed. Raises Http404 for a button that there is not."""
+    def of(cls, request: HttpRequest, found: DemoDesk) -> "Press":
+        """What was pressed. Raises Http404 for a button that the desk has not."""
         button, place = request.POST.get("button", ""), request.POST.get("service", "")
-        if button not in {name for name, *_ in BUTTONS}:
+        if button not in {one.name for one in found.buttons}:
             raise Http404("There is no such button.")
-        is_on_menu = place.isdecimal() and int(place) < len(SERVICES)
-        return cls(button, request.POST.get("patient", NEW_PATIENT), int(place) if is_on_menu else None)
+        is_place = place.isascii() and place.isdecimal() and len(place) < 5
+        return cls(button, request.POST.get("patient", NEW_PATIENT), int(place) if is_place else None)
 
-    def act(self, desk: Desk) -> list[Message]:
-        """Let it happen at the desk. Raises NothingToDo."""
-        if self.button == "ping":
-            return [desk.ping()]
-        is_known = self.patient.isdecimal() and int(self.patient) in desk.book.people
-        number = int(self.patient) if is_known else desk.book.new_person()
-        self.patient = str(number)
-        if self.button == "late_cancellation":
-            return desk.late_cancellation(number, self.service)
-        if self.button == "book_visit":
-            return [desk.book_visit(number, self.service)]
-        message: Message = getattr(desk, self.button)(number)
-        return [message]
+    def act(self, practice: DemoPractice, found: DemoDesk) -> list[dict[str, Any]]:
+        """Let it happen, and say what became of each thing. Raises NothingToDo and requests' own errors."""
+        pressed = found.press(self.button, self.patient, self.service)
+        self.patient = pressed.patient
+        if practice.is_polled:
+            poll_at_once(practice)
+        return [_answer(practice, one) for one in pressed.happenings]
 
 
-def _answer(practice: DemoPractice, message: Message) -> dict[str, Any]:
-    """What our own webhook address answered to a message."""
-    shown: dict[str, Any] = {"words": message.words, "at": now()}
+def _answer(practice: DemoPractice, happening: Happening) -> dict[str, Any]:
+    """What our own webhook address answered to what happened, or that it stands in the book and is read now."""
+    shown: dict[str, Any] = {"words": happening.words, "at": now()}
+    if happening.body is None:
+        link = page_of(Connection, demo_connection(practice).pk)
+        return shown | {
+            "tone": "info",
+            "answer": "in the book, polled now",
+            "link": link,
+            "to": "The connection",
+        }
     try:
-        answer = deliver(practice, message)
+        answer = deliver(practice, happening)
         said = answer.json()
     except (requests.RequestException, Connection.DoesNotExist) as error:
         return shown | {"tone": "danger", "answer": f"not delivered ({type(error).__name__})"}
@@ -333,4 +350,5 @@ def _answer(practice: DemoPractice, message: Message) -> dict[str, Any]:
         "tone": "success" if answer.ok else "danger",
         "answer": f"{words}, event {event}" if event else words,
         "link": page_of(InboundEvent, event),
+        "to": "Its story",
     }

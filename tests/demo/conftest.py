@@ -11,6 +11,9 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from integrations.demo_sender import demo_connection
+from integrations.emrs.modmed import client as modmed_client
+from integrations.emrs.nextech_cloud import client as nextech_client
 from integrations.models import EventState, InboundEvent, Lane
 from integrations.sandbox.demo.book import Book
 from integrations.sandbox.demo.desk import Desk
@@ -19,8 +22,10 @@ from integrations.sandbox.demo.practices import DemoPractice, demo_practices
 from integrations.sandbox.server import serve_in_thread
 from integrations.sandbox.state import State
 from integrations.sync import circuit, crm_access, lanes, profile
+from integrations.sync.polling import cursors
 from integrations.sync.process import work_lane
 from integrations.sync.profile import profiles
+from tests.polling.offices import poll_all
 
 KEY = "demo-key"
 NOW = datetime(2026, 3, 12, 15, 0, tzinfo=UTC)
@@ -31,7 +36,7 @@ MakeDesk = Callable[..., Desk]
 def make_desk() -> MakeDesk:
     """A desk of one practice with a book of its own, and chance that always falls the same way."""
 
-    def make(slug: str = "bluestone", book: Book | None = None, seed: int = 1, now: datetime = NOW) -> Desk:
+    def make(slug: str = "harbor", book: Book | None = None, seed: int = 1, now: datetime = NOW) -> Desk:
         return Desk(demo_practices()[slug], book or Book(), random.Random(seed), now)
 
     return make
@@ -42,7 +47,9 @@ def sandbox(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     """A pretend CRM over HTTP, without its request limit; the demo keeps its files in a folder of its own."""
     real = DemoPractice.crm_setup
     limits = {"limits": {"max": 100_000, "interval_ms": 10_000, "daily": 1_000_000}}
-    monkeypatch.setattr(DemoPractice, "crm_setup", lambda self: real(self) | limits)
+    monkeypatch.setattr(DemoPractice, "crm_setup", lambda self, account: real(self, account) | limits)
+    monkeypatch.setattr(modmed_client, "CALLS_PER_SECOND", 10_000.0)
+    monkeypatch.setattr(nextech_client, "CALLS_PER_SECOND", 10_000.0)
     url, stop = serve_in_thread(State(key=KEY))
     settings.DEMO, settings.DATA_DIR = True, tmp_path
     settings.SANDBOX_URL, settings.SANDBOX_KEY = url, KEY
@@ -74,6 +81,12 @@ def running(live_server: Any, sandbox: Door, settings: Any) -> Door:
     settings.PUBLIC_URL = live_server.url
     call_command("seed_demo")
     return sandbox
+
+
+def poll(slug: str) -> None:
+    """What the polling worker does, once: every resource of a practice's connection, the lists first."""
+    cursors.set_up_cursors()
+    poll_all(demo_connection(demo_practices()[slug]))
 
 
 def work(seconds: float = 30) -> None:

@@ -4,15 +4,16 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from integrations.contract.demo import NothingToDo
 from integrations.contract.protocols import Context
 from integrations.contract.records import Outcome
 from integrations.emrs import emr_for
-from integrations.sandbox.demo.desk import NothingToDo
+from integrations.sandbox.demo.clinics import zone_of
 
 
 def understood(desk, message):
     """The record that our own reader makes of a message."""
-    context = Context(received_at=desk.now, zone_of=lambda _: desk.practice.zone(desk.practice.sites[0]))
+    context = Context(received_at=desk.now, zone_of=lambda _: zone_of(desk.practice, desk.sites[0]))
     body = message.body
     return emr_for("aestheticspro").understand(body["event"], body, context)[0]
 
@@ -111,8 +112,16 @@ def test_words_name_nobody(make_desk):
 
 
 def test_chance_books_only_what_costs_something(make_desk):
-    desk = make_desk("northlight")
+    desk = make_desk("juniper")
     number = desk.book.new_person()
     services = [desk.book_visit(number).body["data"]["services"] for _ in range(60)]
     assert all(float(one["price"]) > 0 for each in services for one in each)
     assert any(one["name"] == "Laser Consultation" for each in services for one in each)
+
+
+def test_something_new_on_the_menu_is_booked_and_stays_on_it(make_desk):
+    desk = make_desk()
+    number = desk.book.new_person()
+    first, second = (understood(desk, desk.new_type(number)) for _ in range(2))
+    assert [first.service, second.service] == ["New treatment 1", "New treatment 2"]
+    assert "New treatment" in understood(desk, desk.cancel(number)).service

@@ -83,7 +83,7 @@ def test_a_page_fits_its_window(tab, live_server, path, size):
 
 def test_a_press_moves_a_card_while_one_looks(tab, live_server):
     in_a_thread(work)
-    tab.goto(f"{live_server.url}/sandbox/?account={demo_practices()['harbor'].crm_id}")
+    tab.goto(f"{live_server.url}/sandbox/?account={demo_practices()['harbor'].crm_ids[0]}")
     tab.click("button[value=book_visit]")
     expect(tab.locator("#axs-answers .ax-success")).to_have_count(1)
     in_a_thread(work)
@@ -115,8 +115,8 @@ def test_the_dashboard_counts_while_one_looks(tab, live_server):
 
 def press_ping(url: str) -> None:
     """A test ping arrives."""
-    from integrations.demo_sender import at_desk, deliver
+    from integrations.demo_sender import deliver, desk
 
     practice = demo_practices()["juniper"]
-    for message in at_desk(practice, lambda desk: [desk.ping()]):
-        assert deliver(practice, message).ok
+    for happening in desk(practice).press("ping", "new", None).happenings:
+        assert deliver(practice, happening).ok

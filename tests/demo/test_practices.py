@@ -1,8 +1,11 @@
 """The four practice files of the demo."""
 
 import json
+from importlib import import_module
 
 from integrations.practice_file.reading import read
+from integrations.sandbox.demo.clinics import sites_of, zone_of
+from integrations.sandbox.demo.desks import desk_of
 from integrations.sandbox.demo.practices import demo_practices
 from tenants.models import PracticeKind
 
@@ -20,26 +23,58 @@ def test_their_time_zones_differ_and_one_has_two_locations():
     assert sorted(len(file["locations"]) for file in files) == [1, 1, 1, 2]
 
 
-def test_their_files_are_practice_files_without_a_mistake():
+def test_their_files_are_practice_files_without_a_mistake(tmp_path):
     for practice in demo_practices().values():
-        assert read(practice.path.read_bytes())[1] == []
+        desk = desk_of(practice, "http://127.0.0.1:9", "key", tmp_path)
+        raw = json.dumps(practice.file_with(dict(desk.connection()))).encode()
+        assert read(raw)[1] == []
 
 
 def test_no_file_holds_a_real_token():
     for practice in demo_practices().values():
-        assert practice.sub_account["token"] == f"sandbox-{practice.slug}"
+        assert [one["token"] for one in practice.sub_accounts] == [f"sandbox-{practice.slug}"]
         assert "pit-" not in json.dumps(practice.file)
 
 
 def test_the_crm_is_set_up_with_the_very_ids_of_the_file():
     practice = demo_practices()["bluestone"]
-    setup = practice.crm_setup()
+    (account,) = practice.sub_accounts
+    setup = practice.crm_setup(account)
     stages = {stage["name"]: stage["id"] for stage in setup["pipelines"][1]["stages"]}
-    assert stages == practice.sub_account["pipelines"]["non_surgical"]["stages"]
-    assert setup["id"] == practice.sub_account["crm_location_id"]
-    assert setup["token"] == practice.sub_account["token"]
+    assert stages == account["pipelines"]["non_surgical"]["stages"]
+    assert [setup["id"]] == [account["crm_location_id"]] == practice.crm_ids
+    assert setup["token"] == account["token"]
+    assert setup["folders"][0]["name"] == "ModMed"
 
 
 def test_a_clinic_in_another_zone_keeps_its_own_time():
     practice = demo_practices()["bluestone"]
-    assert [str(practice.zone(site)) for site in practice.sites] == ["America/New_York", "America/Chicago"]
+    zones = [str(zone_of(practice, site)) for site in sites_of(practice)]
+    assert zones == ["America/New_York", "America/Chicago"]
+
+
+def test_the_practices_have_several_emrs_and_each_way_of_hearing_from_them():
+    practices = demo_practices().values()
+    assert {one.emr.slug for one in practices} >= {"modmed", "nextech_cloud", "aestheticspro"}
+    assert {one.is_polled for one in practices} == {True, False}
+
+
+def test_most_types_of_a_polled_practice_are_confirmed_and_one_is_left_to_be_held():
+    for practice in demo_practices().values():
+        if practice.is_polled:
+            open_ones = [one["type"] for one in practice.file["categories"] if not one["confirmed"]]
+            assert len(open_ones) == 1
+            began = " ".join(service for service, _ in beginnings(practice))
+            assert open_ones[0] in began
+
+
+def beginnings(practice):
+    return import_module(f"integrations.emrs.{practice.emr.slug}.pretend.desk").Desk.beginnings
+
+
+def test_a_running_sandbox_completes_the_connection_of_the_file():
+    practice = demo_practices()["northlight"]
+    file = practice.file_with({"base_url": "http://127.0.0.1:9/x"})
+    assert file["connections"][0]["base_url"] == "http://127.0.0.1:9/x"
+    assert file["connections"][0]["switches"]["payments"] is True
+    assert practice.file["connections"][0]["base_url"] is None

@@ -7,6 +7,8 @@ import pytest
 import requests
 from django.core.management import CommandError, call_command
 
+from integrations import demo_sender
+from integrations.contract.demo import RemoteDesk
 from integrations.demo_sender import begin_outage, demo_connection, outage_seconds_left
 from integrations.management.commands import sandbox_day
 from integrations.models import InboundEvent
@@ -14,7 +16,7 @@ from integrations.sandbox.demo.book import open_books
 from integrations.sandbox.demo.people import person
 from integrations.sandbox.demo.practices import demo_practices
 from integrations.sandbox.demo.stories import FULL_STORY, MOST_PEOPLE
-from tests.demo.conftest import work
+from tests.demo.conftest import poll, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,7 +63,7 @@ def test_a_day_begins_with_the_opening_where_seeding_could_not_send_it(seeded, l
     settings.PUBLIC_URL = live_server.url
     for _ in range(2):
         call_command("sandbox_day", events=0, pause=0)
-        assert InboundEvent.objects.across_practices().count() == 4 * 11
+        assert InboundEvent.objects.across_practices().count() == 2 * 11
 
 
 def test_whoever_sends_a_secret_sends_it(running):
@@ -72,36 +74,36 @@ def test_whoever_sends_a_secret_sends_it(running):
 
 def test_what_could_not_be_stored_comes_again(running, monkeypatch):
     practice = demo_practices()["juniper"]
-    messages = sandbox_day.at_desk(practice, sandbox_day._next)
+    happenings = demo_sender.desk(practice).step()
     refusal, taken = requests.Response(), requests.Response()
     refusal.status_code, taken.status_code = 429, 202
     answers = iter([refusal, refusal, taken])
     monkeypatch.setattr(sandbox_day, "deliver", lambda *_: next(answers))
     monkeypatch.setattr(sandbox_day, "RETRY_SECONDS", 0)
     command = sandbox_day.Command(stderr=StringIO())
-    command._patiently(lambda: sandbox_day._accepted(practice, messages[0]))
+    command._patiently(lambda: sandbox_day._accepted(practice, happenings[0]))
     assert next(answers, None) is None
 
 
 def test_somebody_whose_story_is_told_leaves_a_full_practice_with_their_contact(running, settings):
     work()
-    practice = demo_practices()["bluestone"]
+    practice = demo_practices()["harbor"]
     with open_books(settings.DATA_DIR) as books:
-        book = books.of("bluestone")
+        book = books.of("harbor")
         told = next(number for number, one in book.people.items() if not one.appointments)
         book.people[told].events = FULL_STORY
         while len(book.people) < MOST_PEOPLE:
             book.new_person()
     gone = person(practice, told).email
-    sent = InboundEvent.objects.across_practices().filter(practice__slug="bluestone")
+    sent = InboundEvent.objects.across_practices().filter(practice__slug="harbor")
     sent.filter(pk=sent.first().pk).update(state="waiting")
     sandbox_day.make_room(practice)
-    assert gone in {one["email"] for one in running.contacts(practice.crm_id, 100)}
+    assert gone in {one["email"] for one in running.contacts(practice.crm_ids[0], 100)}
     sent.update(state="done")
-    before = {one["email"] for one in running.contacts(practice.crm_id, 100)}
+    before = {one["email"] for one in running.contacts(practice.crm_ids[0], 100)}
     assert gone in before
     sandbox_day.make_room(practice)
-    assert {one["email"] for one in running.contacts(practice.crm_id, 100)} == before - {gone}
+    assert {one["email"] for one in running.contacts(practice.crm_ids[0], 100)} == before - {gone}
 
 
 def test_an_outage_ends_by_itself(seeded, settings):
@@ -121,3 +123,37 @@ def test_sigterm_ends_the_day_at_once(running):
     with pytest.raises(SystemExit) as ended:
         signal.raise_signal(signal.SIGTERM)
     assert ended.value.code == 0
+
+
+@pytest.mark.parametrize("slug", ["bluestone", "northlight"])
+def test_the_day_of_a_polled_practice_goes_on_in_its_emrs_book(running, slug, monkeypatch):
+    poll(slug)
+    monkeypatch.setattr(sandbox_day, "demo_practices", lambda: {slug: demo_practices()[slug]})
+    call_command("sandbox_day", events=30, pause=0)
+    before = InboundEvent.objects.across_practices().filter(practice__slug=slug).count()
+    poll(slug)
+    rows = InboundEvent.objects.across_practices().filter(practice__slug=slug)
+    assert rows.count() > before
+    assert set(rows.values_list("source", flat=True)) == {"poll"}
+    work()
+    assert set(rows.values_list("state", flat=True)) <= {"done", "held"}
+    assert running.summary(demo_practices()[slug].crm_ids[0])["opportunities"] > 8
+
+
+def test_a_practice_that_was_never_polled_sleeps_on(running, monkeypatch):
+    monkeypatch.setattr(sandbox_day, "demo_practices", lambda: {"bluestone": demo_practices()["bluestone"]})
+    call_command("sandbox_day", events=0, pause=0)
+    assert demo_sender.desk(demo_practices()["bluestone"]).opening()
+
+
+def test_whoever_leaves_a_polled_practice_takes_their_contact_along(running, monkeypatch):
+    practice = demo_practices()["bluestone"]
+    poll("bluestone")
+    demo_sender.send_opening(practice)
+    poll("bluestone")
+    work()
+    contacts = {one["email"] for one in running.contacts(practice.crm_ids[0], 100)}
+    leaving = sorted(contacts)[0]
+    monkeypatch.setattr(RemoteDesk, "let_go", lambda self: frozenset(contacts - {leaving}))
+    sandbox_day.make_room(practice)
+    assert {one["email"] for one in running.contacts(practice.crm_ids[0], 100)} == contacts - {leaving}

@@ -6,11 +6,13 @@ import stat
 import pytest
 from django.core.management import CommandError, call_command
 
+from integrations.contract.stories import STANDING_DAYS
+from integrations.demo_sender import is_awake, send_opening
 from integrations.emrs import emr_for
-from integrations.models import Connection, CustomField, InboundEvent, Stage
+from integrations.models import Connection, CustomField, InboundEvent, Stage, Visit
 from integrations.sandbox.demo.practices import demo_practices
 from tenants.models import Practice, Role, User
-from tests.demo.conftest import work
+from tests.demo.conftest import poll, work
 
 
 def test_outside_the_demo_nothing_is_made(db, settings):
@@ -25,18 +27,30 @@ def test_a_sandbox_that_does_not_answer_is_told_in_words(db, sandbox, settings):
         call_command("seed_demo")
 
 
-def test_four_live_practices_with_an_aestheticspro_connection_each(seeded):
+def test_four_live_practices_with_a_connection_each(seeded):
     practices = Practice.objects.across_practices()
     assert sorted(practices.values_list("slug", "state")) == [
         (slug, "live") for slug in ("bluestone", "harbor", "juniper", "northlight")
     ]
-    assert set(Connection.objects.across_practices().values_list("emr", flat=True)) == {"aestheticspro"}
+    rows = Connection.objects.across_practices().values_list("practice__slug", "emr")
+    assert dict(rows) == {slug: one.emr.slug for slug, one in demo_practices().items()}
+
+
+def test_a_polled_practice_can_be_read_at_once_and_the_first_poll_writes_nothing(seeded):
+    for slug in ("bluestone", "northlight"):
+        assert not is_awake(demo_practices()[slug])
+        poll(slug)
+        assert is_awake(demo_practices()[slug])
+        visits = Visit.objects.across_practices().filter(practice__slug=slug)
+        assert visits.count() == len(STANDING_DAYS)
+    assert not InboundEvent.objects.across_practices().exists()
+    assert seeded.summary("SandboxBluestone0001")["contacts"] == 0
 
 
 def test_the_custom_fields_are_provisioned_into_the_emrs_folder(seeded):
     practice = demo_practices()["juniper"]
     wanted = {field.name for field in emr_for("aestheticspro").manifest.fields}
-    fields = seeded.sub_account(practice.crm_id)["custom_fields"]
+    fields = seeded.sub_account(practice.crm_ids[0])["custom_fields"]
     folder = next(key for key, name in fields["folders"].items() if name == "Aesthetics Pro")
     assert wanted == {one["name"] for one in fields["fields"] if one["parentId"] == folder}
     known = CustomField.objects.across_practices().filter(sub_account__practice__slug="juniper")
@@ -47,7 +61,7 @@ def test_the_stages_are_those_of_the_sandbox(seeded):
     crm = {
         stage["id"]
         for practice in demo_practices().values()
-        for pipeline in seeded.sub_account(practice.crm_id)["pipelines"]
+        for pipeline in seeded.sub_account(practice.crm_ids[0])["pipelines"]
         for stage in pipeline["stages"]
     }
     assert set(Stage.objects.across_practices().values_list("crm_id", flat=True)) == crm
@@ -96,16 +110,20 @@ def test_before_the_web_server_runs_no_event_is_sent(seeded):
     assert not InboundEvent.objects.across_practices().exists()
 
 
+def stages_of(door, slug):
+    """Stage name → number of cards, of both pipelines together."""
+    pipelines = door.board(demo_practices()[slug].crm_ids[0], 10)["pipelines"]
+    found = {}
+    for stage in (stage for pipeline in pipelines for stage in pipeline["stages"]):
+        found[stage["name"]] = found.get(stage["name"], 0) + stage["count"]
+    return found
+
+
 @pytest.mark.django_db(transaction=True)
-def test_the_first_events_fill_every_board_once(running):
+def test_the_first_events_fill_the_boards_of_those_who_post_once(running):
     work()
-    for practice in demo_practices().values():
-        stages = {
-            stage["name"]: stage["count"]
-            for pipeline in running.board(practice.crm_id, 10)["pipelines"]
-            if pipeline["name"] == "Non-Surgical"
-            for stage in pipeline["stages"]
-        }
+    for slug in ("harbor", "juniper"):
+        stages = stages_of(running, slug)
         assert stages["Booked"] + stages.get("Consult Booked", 0) >= 2
         assert stages["Patient"] + stages.get("Consult Complete", 0) >= 2
         assert stages["Cancelled / No-Show"] == 2
@@ -113,3 +131,17 @@ def test_the_first_events_fill_every_board_once(running):
     assert set(InboundEvent.objects.across_practices().values_list("state", flat=True)) == {"done"}
     call_command("seed_demo")
     assert InboundEvent.objects.across_practices().count() == sent
+
+
+@pytest.mark.parametrize("slug", ["bluestone", "northlight"])
+def test_the_first_happenings_fill_every_stage_of_those_who_are_polled_once(seeded, slug):
+    practice = demo_practices()[slug]
+    assert send_opening(practice) == 0
+    poll(slug)
+    assert send_opening(practice) > 8
+    poll(slug)
+    work()
+    assert all(stages_of(seeded, slug).values())
+    assert set(InboundEvent.objects.across_practices().values_list("state", flat=True)) == {"done", "held"}
+    assert InboundEvent.objects.across_practices().filter(state="held").count() == 1
+    assert send_opening(practice) == 0

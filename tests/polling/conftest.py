@@ -14,6 +14,7 @@ from integrations.models import Connection
 from integrations.sandbox.server import serve_in_thread
 from integrations.sandbox.state import State
 from integrations.sync import circuit, crm_access, emr_turns, profile
+from tenants.models import Practice
 from tests.polling.offices import KEY, Crm, practice_file, set_up
 
 
@@ -61,6 +62,16 @@ def office(sandbox: str) -> Office:
     found = Office(sandbox, KEY, "practice-1")
     found.open()
     return found
+
+
+@pytest.fixture
+def bare(db: None, settings: Any) -> Iterator[Connection]:
+    """A connection with nothing around it, for polls of lists in memory."""
+    settings.REDIS_URL = "unix:///nobody-listens-here"
+    forget()
+    practice = Practice.objects.create(slug="bare", name="Bare", kind="med_spa", country="US")
+    yield Connection.objects.create(practice=practice, key="bare", emr="modmed")
+    forget()
 
 
 @pytest.fixture

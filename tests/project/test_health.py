@@ -15,7 +15,7 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from axconnect import health
-from integrations.models import Connection, EventState, InboundEvent
+from integrations.models import Connection, EventState, InboundEvent, PollCursor
 from tenants.models import Practice, PracticeKind
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +72,7 @@ def test_ready_when_everybody_reported(beating: redis.Redis) -> None:
             "redis": "ok",
             "scheduler": "ok",
             "workers": 2,
+            "polls": "ok",
             "waiting": 0,
             "oldest_waiting_seconds": 0.0,
             "held": 0,
@@ -133,12 +134,36 @@ def test_not_ready_without_the_database(beating: redis.Redis, monkeypatch: pytes
     assert answer["redis"] == "ok"
 
 
-def test_readyz_asks_the_database_once(
+def late_cursor(**changes: Any) -> PollCursor:
+    practice = Practice.objects.create(slug="harbor", name="Harbor", kind=PracticeKind.PLASTIC_SURGERY)
+    connection = Connection.objects.create(practice=practice, key="modmed", emr="modmed")
+    due = timezone.now() - timedelta(minutes=10)
+    return PollCursor.objects.create(
+        practice=practice, connection=connection, resource="patients", next_at=due, **changes
+    )
+
+
+def test_not_ready_while_something_is_to_be_polled_and_no_worker_polls(beating: redis.Redis) -> None:
+    late_cursor()
+    status, answer = ask_readyz()
+    assert (status, answer["polls"]) == (503, "no worker polls")
+
+
+def test_a_connection_that_is_late_is_said_and_takes_nobody_out_of_service(beating: redis.Redis) -> None:
+    beating.zadd(health.POLLERS_KEY, {"polls-1": time.time()})
+    row = late_cursor()
+    assert (ask_readyz()[0], ask_readyz()[1]["polls"]) == (200, "1 connection is late")
+    row.next_at = timezone.now()
+    row.save()
+    assert ask_readyz()[1]["polls"] == "ok"
+
+
+def test_readyz_asks_the_database_twice(
     beating: redis.Redis, store: Callable[..., InboundEvent], django_assert_num_queries: Any
 ) -> None:
     for state in EventState.values:
         store(state)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         ask_readyz()
 
 
@@ -187,7 +212,7 @@ def test_metrics_count_events_lanes_incidents_and_ages(
     settings.METRICS_TOKEN = TOKEN
     store("waiting", 30)
     newest = store("held")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         text = ask_metrics()
 
     lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))

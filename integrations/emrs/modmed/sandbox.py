@@ -20,9 +20,12 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import requests
 
+from integrations.contract.demo import Place, RemoteDesk
+from integrations.contract.stories import Stories, serve
 from integrations.emrs.modmed.pretend import shapes
 from integrations.emrs.modmed.pretend.creating import create_patient
 from integrations.emrs.modmed.pretend.day import ACTS, FrontDesk
+from integrations.emrs.modmed.pretend.desk import BUTTONS, Desk
 from integrations.emrs.modmed.pretend.firm import KINDS, Firm, Refused, seed
 from integrations.emrs.modmed.pretend.searching import search
 from integrations.emrs.modmed.pretend.shapes import Json
@@ -127,6 +130,8 @@ def _serve(state: State, request: _Request) -> Reply:
 
 def _api(firm: Firm, request: _Request, path: Sequence[str]) -> Reply:
     firm.count(f"{request.method} /{'/'.join(path[:3])}")
+    if firm.trap("down"):
+        raise Refused(503, {"message": "Service Unavailable"})
     if firm.spring("html_500"):
         raise Refused(500, "<html><body><h1>Internal Server Error</h1></body></html>")
     if firm.spring("throttle"):
@@ -255,6 +260,23 @@ def _told(resource: Mapping[str, Any]) -> Json:
     return {"type": resource["resourceType"], "id": resource["id"], "status": resource.get("status", "")}
 
 
+def _furnish(firm: Firm, body: Json) -> Json:
+    Desk(firm, random.Random()).furnish(body["sites"], body["zone"], body["rare"])
+    return _summary(firm)
+
+
+def _demo(firm: Firm, body: Json) -> Json:
+    """One order of the demo's desk, see ``demo_desk``."""
+    if body.get("order") == "outage":
+        firm.set_up({}, {"down": bool(body.get("is_on"))})
+        return {}
+    desk = Desk(firm, random.Random(body.get("seed")))
+    found = serve(Stories(desk, desk.chance, firm.now), str(body.get("order")), body)
+    if found is None:
+        raise Refused(400, {"message": "the desk does not know this order"})
+    return found | {"is_down": bool(firm.trap("down"))}
+
+
 _CONTROLS: dict[tuple[str, str], Callable[[Firm, Json], Json]] = {
     ("GET", ""): _summary,
     ("POST", ""): _set_up,
@@ -263,6 +285,8 @@ _CONTROLS: dict[tuple[str, str], Callable[[Firm, Json], Json]] = {
     ("POST", "forget-calls"): _forget_calls,
     ("POST", "day"): _day,
     ("POST", "act"): _act,
+    ("POST", "furnish"): _furnish,
+    ("POST", "demo"): _demo,
 }
 
 
@@ -319,6 +343,14 @@ class Door:
         """Let one thing happen: ``{type, id, status}``."""
         return self._ask("POST", "/act", {"act": name, **details})
 
+    def furnish(self, sites: Sequence[Mapping[str, str]], zone: str, rare: Sequence[str]) -> Json:
+        """Give it clinics (``id``, ``name``, ``zone``), practitioners and a zone; chance books no ``rare`` type."""
+        return self._ask("POST", "/furnish", {"sites": list(sites), "zone": zone, "rare": list(rare)})
+
+    def demo(self, order: str, details: Mapping[str, Any]) -> Json:
+        """One order of the demo's desk."""
+        return self._ask("POST", "/demo", {**details, "order": order})
+
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
         answer = requests.request(
             method,
@@ -330,3 +362,21 @@ class Door:
         answer.raise_for_status()
         found: Json = answer.json()
         return found
+
+
+def demo_desk(place: Place) -> RemoteDesk:
+    """The desk of one of the demo's practices."""
+    door = Door(f"{place.url}/emr/{SLUG}", place.key, place.slug)
+    credentials = {
+        "firm_url_prefix": place.slug,
+        "username": f"fhir_{place.slug}",
+        "password": f"sandbox-{place.slug}",
+        "api_key": f"sandbox-{place.slug}-key",
+    }
+
+    def set_up() -> None:
+        door.set_up({name: value for name, value in credentials.items() if name != "firm_url_prefix"})
+        door.furnish(**place.premises())
+
+    connection = {"base_url": door.base_url, "credentials": credentials}
+    return RemoteDesk(BUTTONS, door.demo, connection=lambda: connection, set_up=set_up)

@@ -47,7 +47,7 @@ RESOURCES = (
 SIGN_IN = "sign_in"
 CAPABILITIES = (
     Capability(SIGN_IN, "Sign in"),
-    *(Capability(resource.name, f"Read {resource.name}") for resource in RESOURCES),
+    *(Capability(one.name, f"Read {one.name}", needs_switch=one.needs_switch) for one in RESOURCES),
     Capability("locations", "Read locations"),
     Capability("types", "Read appointment types"),
     Capability("purposes", "Read appointment purposes"),

@@ -54,7 +54,7 @@ def payment_in(reading: Reading) -> PaymentRecord:
     fields: dict[str, FieldValue] = {
         "NXT Patient ID": person.external_id,
         "NXT Payment Status": counted.status,
-        "NXT Last Payment Date": paid_on,
+        "NXT Last Payment Date": None if _is_taken_back(counted) else paid_on,
         "NXT Last Payment ID": _written_id(external_id, counted),
     }
     return PaymentRecord(

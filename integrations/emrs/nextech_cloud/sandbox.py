@@ -3,6 +3,7 @@
 
 import hmac
 import json
+import random
 import secrets
 import time
 from collections import deque
@@ -15,6 +16,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import requests
 
+from integrations.contract.demo import Place, RemoteDesk
+from integrations.contract.stories import Stories, serve
 from integrations.emrs.nextech_cloud.manifest import MANIFEST
 from integrations.emrs.nextech_cloud.pretend import store
 from integrations.emrs.nextech_cloud.pretend.cast import (
@@ -32,6 +35,7 @@ from integrations.emrs.nextech_cloud.pretend.cast import (
     patient,
 )
 from integrations.emrs.nextech_cloud.pretend.day import changes, ending, payment_for, status_at
+from integrations.emrs.nextech_cloud.pretend.desk import BUTTONS, Desk
 from integrations.emrs.nextech_cloud.pretend.resources import (
     Payment,
     Visit,
@@ -82,6 +86,7 @@ __all__ = [
     "confirmed",
     "corrected",
     "custom",
+    "demo_desk",
     "ending",
     "fulfilled",
     "insurance_payment",
@@ -326,8 +331,13 @@ class Server:
             return {"requests": list(self.recent)}
         elif len(parts) == 2 and parts[0] == "practices":
             return self._at_practice(method, parts[1], body)
+        elif len(parts) == 3 and parts[0] == "practices" and method == "POST":
+            return self._at_desk(parts[1], parts[2], body)
         else:
-            raise Refused(404, "The door has users, knobs, tokens, requests and practices/<id>.")
+            raise Refused(
+                404,
+                "The door has users, knobs, tokens, requests, practices/<id>, …/<id>/demo, …/<id>/furnish.",
+            )
         return {}
 
     def _at_practice(self, method: str, practice_id: str, body: Json) -> Json:
@@ -338,6 +348,26 @@ class Server:
             for kind, external_id in body.get("remove", ()):
                 store.remove(file, kind, external_id)
         return {kind: len(file.get(kind, {})) for kind in store.LISTS}
+
+    def _at_desk(self, practice_id: str, what: str, body: Json) -> Json:
+        file, chance = self.file(practice_id), random.Random(body.get("seed"))
+        desk = Desk(practice_id, file, chance, _now())
+        if what == "furnish":
+            desk.furnish(body["sites"], body["zone"], body["rare"])
+            return {}
+        if body.get("order") == "outage":
+            file["is_down"] = bool(body.get("is_on"))
+            return {}
+        found = serve(Stories(desk, chance, desk.now), str(body.get("order")), body)
+        if found is None:
+            raise Refused(400, "The desk does not know this order.")
+        return found | {"is_down": bool(file.get("is_down"))}
+
+    def refuse_while_down(self, environ: WSGIEnvironment) -> None:
+        """Raises Refused 503 while the practice that is asked for pretends to be down."""
+        practice_id = environ.get("HTTP_NX_PRACTICE_ID", "")
+        if self.kept["practices"].get(practice_id, {}).get("is_down"):
+            raise Refused(503, "The service is unavailable.")
 
 
 class TokenRefused(Exception):
@@ -389,6 +419,7 @@ def _served(server: Server, environ: WSGIEnvironment, raw: bytes) -> tuple[int, 
         if not hmac.compare_digest(key.encode(), server.state.key.encode()):
             raise Refused(401, f"The header {KEY_HEADER} is missing or wrong.")
         return 200, server.ordered(method, parts[1:], _json(raw)), []
+    server.refuse_while_down(environ)
     if parts == ["oauth2", "token"] and method == "POST":
         return 200, server.grant(dict(parse_qsl(raw.decode()))), []
     if method == "GET" and len(parts) == 1 and parts[0] in store.LISTS:
@@ -513,6 +544,15 @@ class Office:
         """Begin again to note down requests."""
         self._order("DELETE", "requests")
 
+    def furnish(self, sites: Sequence[Mapping[str, str]], zone: str, rare: Sequence[str]) -> None:
+        """Give it locations (``id``, ``name``, ``zone``), its menu and a zone; chance books no ``rare`` type."""
+        body = {"sites": list(sites), "zone": zone, "rare": list(rare)}
+        self._order("POST", f"{self._practice}/furnish", body)
+
+    def demo(self, order: str, details: Mapping[str, Any]) -> Json:
+        """One order of the demo's desk."""
+        return self._order("POST", f"{self._practice}/demo", {**details, "order": order})
+
     @property
     def _practice(self) -> str:
         return f"practices/{quote(self.practice_id, safe='')}"
@@ -528,3 +568,15 @@ class Office:
         answer.raise_for_status()
         found: Json = answer.json()
         return found
+
+
+def demo_desk(place: Place) -> RemoteDesk:
+    """The desk of one of the demo's practices."""
+    office = Office(place.url, place.key, place.slug)
+
+    def set_up() -> None:
+        office.set_user()
+        office.furnish(**place.premises())
+
+    connection = {"base_url": office.base_url, "credentials": office.credentials()}
+    return RemoteDesk(BUTTONS, office.demo, connection=lambda: connection, set_up=set_up)

@@ -11,48 +11,54 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
 
-from integrations.demo_sender import at_desk, deliver, door, outage_seconds_left, send_opening
+from integrations.contract.demo import Happening
+from integrations.demo_sender import deliver, desk, door, is_awake, outage_seconds_left, send_opening
 from integrations.models import Connection, EventState, InboundEvent
 from integrations.models.narrowing import open_events
-from integrations.sandbox.demo.book import open_books
-from integrations.sandbox.demo.desk import Desk, Message
 from integrations.sandbox.demo.door import DoorError
-from integrations.sandbox.demo.people import person
 from integrations.sandbox.demo.practices import DemoPractice, demo_practices
-from integrations.sandbox.demo.stories import let_go, next_scene
 from integrations.sandbox.demo.tidy import forget_contacts
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 4.0, 10.0
+SHORTEST_PAUSE, LONGEST_PAUSE = 3.0, 6.0
 RETRY_SECONDS = 2.0
 
 
 class Command(BaseCommand):
-    help = "Lets things happen at the sandbox practices, one webhook every 4 to 10 seconds. Ends on SIGTERM."
+    help = "Lets things happen at the sandbox practices, one every 3 to 6 seconds. Ends on SIGTERM."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--events", type=int, help="end after so many events (default: never)")
-        parser.add_argument("--pause", type=float, help="seconds between events (default: 4 to 10)")
+        parser.add_argument("--pause", type=float, help="seconds between events (default: 3 to 6)")
 
     def handle(self, *args: Any, events: int | None, pause: float | None, **options: Any) -> None:
         if not settings.DEMO or not settings.SANDBOX_URL:
             raise CommandError("This makes demo data. Start it with: python manage.py up --demo")
         signal.signal(signal.SIGTERM, _end)
-        for practice in demo_practices().values():
-            self._patiently(lambda practice=practice: send_opening(practice))  # type: ignore[misc]
+        asleep = list(demo_practices().values())
         happened = 0
-        while events is None or happened < events:
+        while True:
+            # Where the EMR is polled, its day begins once the first poll is over.
+            for practice in [one for one in asleep if is_awake(one)]:
+                self._patiently(lambda practice=practice: send_opening(practice))  # type: ignore[misc]
+                asleep.remove(practice)
+            if events is not None and happened >= events:
+                return
             time.sleep(random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE) if pause is None else pause)
-            practice = random.choice(list(demo_practices().values()))
             self._patiently(outage_seconds_left)
-            self._one_event(practice)
-            happened += 1
+            awake = [one for one in demo_practices().values() if one not in asleep]
+            if awake:
+                self._one_event(random.choice(awake))
+                happened += 1
             close_old_connections()
 
     def _one_event(self, practice: DemoPractice) -> None:
         # Before the event, when those before it are worked off.
         self._patiently(lambda: make_room(practice))
-        for message in at_desk(practice, _next):
-            self._patiently(lambda message=message: _accepted(practice, message))  # type: ignore[misc]
+        told: list[Happening] = []
+        self._patiently(lambda: told.extend(desk(practice).step()))
+        for one in told:
+            if one.body is not None:
+                self._patiently(lambda one=one: _accepted(practice, one))  # type: ignore[misc]
 
     def _patiently(self, do: Any) -> None:
         """``do``, again and again while the web server or the sandbox is being started anew."""
@@ -68,13 +74,9 @@ class Command(BaseCommand):
                 time.sleep(RETRY_SECONDS)
 
 
-def _next(desk: Desk) -> list[Message]:
-    return [next_scene(desk)]
-
-
-def _accepted(practice: DemoPractice, message: Message) -> None:
+def _accepted(practice: DemoPractice, happening: Happening) -> None:
     """Deliver as a sender that tries again does: what could not be stored comes again. Raises HTTPError."""
-    answer = deliver(practice, message)
+    answer = deliver(practice, happening)
     if answer.status_code == requests.codes.too_many_requests or answer.status_code >= 500:
         answer.raise_for_status()
 
@@ -87,12 +89,9 @@ def make_room(practice: DemoPractice) -> None:
     open_now = open_events(InboundEvent.objects.across_practices()).filter(practice__slug=practice.slug)
     if open_now.filter(state=EventState.WAITING).exists():
         return
-    with open_books(settings.DATA_DIR) as books:
-        book = books.of(practice.slug)
-        if let_go(book) is None:
-            return
-        staying = {person(practice, number).email for number in book.people}
-    forget_contacts(practice, door(), settings.CRM_API_BASE_URL, staying)
+    staying = desk(practice).let_go()
+    if staying is not None:
+        forget_contacts(practice, door(), settings.CRM_API_BASE_URL, staying)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

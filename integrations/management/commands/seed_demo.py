@@ -1,6 +1,5 @@
 """`manage.py seed_demo`: four sandbox practices, ready to look at. A second time changes nothing."""
 
-import io
 import json
 import secrets
 from pathlib import Path
@@ -8,11 +7,13 @@ from typing import Any
 
 import requests
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from integrations.demo_sender import door, send_opening, web_server_answers
+from integrations.demo_sender import desk, door, send_opening, web_server_answers
+from integrations.practice_file.importing import import_practice
+from integrations.practice_file.problems import PracticeFileError
+from integrations.practice_file.provisioning import Provisioning
 from integrations.sandbox.demo.door import DoorError
 from integrations.sandbox.demo.practices import DemoPractice, demo_practices
 from tenants.models import Membership, Practice, Role, User
@@ -33,30 +34,34 @@ class Command(BaseCommand):
         try:
             for practice in practices:
                 set_up_in_crm(practice)
+                desk(practice).set_up()
                 self._import(practice)
             make_sign_ins(settings.DATA_DIR / "demo.json")
             # `up` seeds before its web server runs: then the quiet day sends the first events.
             sent = sum(map(send_opening, practices)) if web_server_answers() else 0
         except DoorError as error:
             raise CommandError(str(error)) from None
+        except requests.RequestException as error:
+            raise CommandError(f"The sandbox failed: {type(error).__name__}.") from None
         self.stdout.write(f"{len(practices)} practices are set up; {sent} first events were sent.")
 
     def _import(self, practice: DemoPractice) -> None:
-        said, wrong = io.StringIO(), io.StringIO()
+        raw = json.dumps(practice.file_with(dict(desk(practice).connection()))).encode()
         try:
-            call_command("import_practice", str(practice.path), provision=True, stdout=said, stderr=wrong)
-        except SystemExit:
-            raise CommandError(f"{practice.slug}: {wrong.getvalue().strip()}") from None
+            import_practice(raw, prepare=Provisioning(False))
+        except PracticeFileError as error:
+            raise CommandError(f"{practice.slug}: {' '.join(error.problems)}") from None
 
 
 def set_up_in_crm(practice: DemoPractice) -> None:
-    """Give the sandbox CRM the practice's sub-account, unless it has it. Raises DoorError."""
-    try:
-        door().sub_account(practice.crm_id)
-    except DoorError as error:
-        if error.status != requests.codes.not_found:
-            raise
-        door().set_up(practice.crm_setup())
+    """Give the sandbox CRM the practice's sub-accounts, unless it has them. Raises DoorError."""
+    for account in practice.sub_accounts:
+        try:
+            door().sub_account(account["crm_location_id"])
+        except DoorError as error:
+            if error.status != requests.codes.not_found:
+                raise
+            door().set_up(practice.crm_setup(account))
 
 
 def make_sign_ins(path: Path) -> None:

@@ -1,5 +1,5 @@
-"""The appointment books of the four practices: who has which appointment. One JSON file, shared by the quiet
-day and the sender's buttons; it holds numbers and dates, no names."""
+"""The appointment books of the practices whose EMR posts to us: who has which appointment. One JSON file, shared by
+the quiet day and the board's buttons; it holds numbers and dates, no names."""
 
 import fcntl
 import json
@@ -44,12 +44,14 @@ class Entry:
 
 @dataclass
 class Book:
-    """One practice's book. Numbers are given once and never again."""
+    """One practice's book. Numbers are given once and never again. ``is_down``: its EMR pretends to be down."""
 
     people: dict[int, Entry] = field(default_factory=dict)
     next_person: int = 0
     visits: int = 0
     invoices: int = 0
+    novelties: int = 0
+    is_down: bool = False
 
     def new_person(self) -> int:
         """The number of somebody who was never here before."""

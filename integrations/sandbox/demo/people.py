@@ -5,6 +5,13 @@ from datetime import date
 from integrations.emrs.aestheticspro.sandbox import CLIENTS, Client
 from integrations.sandbox.demo.practices import DemoPractice
 
+# Where the patients of a practice live, and whose telephone numbers begin how (all end in the unused 555-01xx).
+_TOWNS = (
+    (("New York", "NY", "10001"), ("212", "646", "332", "929")),
+    (("Long Beach", "CA", "90802"), ("213", "310", "323", "818")),
+    (("Boulder", "CO", "80302"), ("303", "720", "970", "719")),
+    (("Evanston", "IL", "60201"), ("312", "773", "872", "630")),
+)
 _STREETS = ("Alder St", "Birch Ave", "Cedar Ln", "Dogwood Ct", "Elm St", "Fir Rd", "Grove Blvd")
 # First and last names of the cast make this many different people in each practice.
 DIFFERENT = len(CLIENTS) * (len(CLIENTS) - 1)
@@ -17,8 +24,7 @@ def person(practice: DemoPractice, number: int) -> Client:
     # Each round through the first names goes on with another shift of the last names.
     shift = 1 + (number // len(CLIENTS) + 5 * practice.number) % (len(CLIENTS) - 1)
     last = CLIENTS[(number + 11 * practice.number + shift) % len(CLIENTS)]
-    city, state, postal_code = practice.town
-    areas = practice.area_codes
+    (city, state, postal_code), areas = _TOWNS[practice.number % len(_TOWNS)]
     return Client(
         client_id=FIRST_CLIENT_ID * (practice.number + 1) + number,
         first_name=first.first_name,

@@ -4,25 +4,27 @@ import random
 from collections.abc import Callable
 from datetime import timedelta
 
+from integrations.contract.demo import Happening
 from integrations.sandbox.demo.book import Appointment, Book, Entry
-from integrations.sandbox.demo.desk import Desk, Message
+from integrations.sandbox.demo.clinics import zone_of
+from integrations.sandbox.demo.desk import Desk
 
 # At most so many people per practice; who has been through this much makes room for somebody new.
 MOST_PEOPLE = 40
 FULL_STORY = 10
-Scene = Callable[[int], Message]
+Scene = Callable[[int], Happening]
 
 
-def next_scene(desk: Desk) -> Message:
+def next_scene(desk: Desk) -> Happening:
     """One thing that fits what happened before, to somebody new or to somebody known."""
     number = _who(desk.book, desk.chance)
     return _scene(desk, number)(number)
 
 
-def opening(desk: Desk) -> list[Message]:
+def opening(desk: Desk) -> list[Happening]:
     """The first handful: somebody in every stage, so that nobody looks at an empty board."""
     paid, due, off, missed, ahead, buyer = (desk.book.new_person() for _ in range(6))
-    scenes: list[Callable[[], Message]] = [
+    scenes: list[Callable[[], Happening]] = [
         lambda: desk.save(paid),
         lambda: desk.book_visit(paid, days_ahead=0),
         lambda: desk.book_visit(due, days_ahead=0),
@@ -38,7 +40,7 @@ def opening(desk: Desk) -> list[Message]:
     return [_play(desk, scene) for scene in scenes]
 
 
-def _play(desk: Desk, scene: Callable[[], Message]) -> Message:
+def _play(desk: Desk, scene: Callable[[], Happening]) -> Happening:
     """A scene, a minute after the one before: of two messages with one time nobody knows the later one."""
     desk.now += timedelta(minutes=1)
     return scene()
@@ -88,5 +90,5 @@ def _next_steps(desk: Desk, entry: Entry) -> list[tuple[Scene, int]]:
 
 
 def _is_due(desk: Desk, appointment: Appointment) -> bool:
-    zone = desk.practice.zone(desk.practice.sites[appointment.site])
+    zone = zone_of(desk.practice, desk.sites[appointment.site])
     return appointment.start.date() <= desk.now.astimezone(zone).date()

@@ -8,18 +8,17 @@ from integrations.sandbox.demo.practices import DemoPractice
 MOST_LOOKED_AT = 500
 
 
-def forget_contacts(practice: DemoPractice, door: Door, crm_url: str, staying: set[str]) -> int:
+def forget_contacts(practice: DemoPractice, door: Door, crm_url: str, staying: frozenset[str]) -> int:
     """Delete a practice's contacts whose e-mail address is not among ``staying``; says how many.
 
     As a person would, through the CRM's own API; one that cannot be deleted now is met again next time.
     Raises DoorError and requests' own errors.
     """
-    leaving = [
-        one
-        for one in door.contacts(practice.crm_id, MOST_LOOKED_AT)
-        if (one["email"] or "").lower() not in staying
-    ]
-    headers = {"Authorization": f"Bearer {practice.sub_account['token']}", "Version": "2021-07-28"}
-    for one in leaving:
-        requests.delete(f"{crm_url}/contacts/{one['id']}", headers=headers, timeout=TIMEOUT_SECONDS)
-    return len(leaving)
+    gone = 0
+    for account in practice.sub_accounts:
+        headers = {"Authorization": f"Bearer {account['token']}", "Version": "2021-07-28"}
+        for one in door.contacts(account["crm_location_id"], MOST_LOOKED_AT):
+            if (one["email"] or "").lower() not in staying:
+                requests.delete(f"{crm_url}/contacts/{one['id']}", headers=headers, timeout=TIMEOUT_SECONDS)
+                gone += 1
+    return gone

@@ -12,8 +12,11 @@ from integrations.contract.records import Person
 from integrations.models import CreateRequest, CreateState, Effect, EffectKind, EffectState, SubAccount
 from integrations.sync import circuit, identity
 from integrations.sync.create_back.tags import matching
-from integrations.sync.deliver import ContactGone, Delivery
-from integrations.sync.plan import Work, lease_contact
+from integrations.sync.deliver import Delivery
+from integrations.sync.plan import lease_contact
+from integrations.sync.profile import SubAccountProfile
+from integrations.sync.recipient import ContactGone, Recipient
+from integrations.sync.work import Work
 
 if TYPE_CHECKING:
     from integrations.sync.create_back.attempt import Attempt
@@ -21,13 +24,22 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 
-class _Answer(Delivery):
-    """Writes to the very contact that was asked about: one that is gone is not looked for again."""
+class _VeryContact(Recipient):
+    """The very contact that was asked about: one that is gone is not looked for again."""
 
-    def _contact_is_gone(self, effect: Effect) -> dict[str, Any]:
+    def contact_is_gone(self) -> None:
+        """Raises ContactGone."""
         assert self.contact is not None
         identity.unlink(self.contact)
         raise ContactGone
+
+
+class _Answer(Delivery):
+    """Writes to the very contact that was asked about."""
+
+    def __init__(self, work: Work, account: SubAccountProfile, person: Person) -> None:
+        super().__init__(work, account, person)
+        self.recipient = _VeryContact(work, account, person)
 
 
 def tell_contact(attempt: "Attempt") -> None:

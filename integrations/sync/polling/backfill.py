@@ -7,22 +7,39 @@ import logging
 import math
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from integrations.contract.errors import ContractError, RateLimited, TransientError
-from integrations.contract.protocols import Resource
-from integrations.models import Backfill, BackfillState, KnownRow, PollCursor, PollRun, Trigger, Visit
-from integrations.sync import bell
+from integrations.contract.errors import (
+    AuthError,
+    ContractError,
+    MalformedPayload,
+    RateLimited,
+    RejectedError,
+    TransientError,
+)
+from integrations.contract.protocols import PollClient, Resource
+from integrations.models import (
+    Backfill,
+    BackfillState,
+    Connection,
+    KnownRow,
+    PollCursor,
+    PollRun,
+    Trigger,
+    Visit,
+)
+from integrations.sync import bell, circuit
 from integrations.sync.emr_access import client_for
 from integrations.sync.polling import cursors, rounds, rows
 from integrations.sync.polling.cursors import LEASE, LeaseLost
-from integrations.sync.polling.poll import PATIENCE_SECONDS, Stopped
-from integrations.sync.polling.reading import Reading, read_all
+from integrations.sync.polling.poll import PATIENCE_SECONDS, ShutOut, Stopped
+from integrations.sync.polling.reading import Reading, read_all, read_calmly
 from integrations.sync.profile import PracticeProfile
 
 logger = logging.getLogger(__name__)
@@ -136,6 +153,8 @@ def run(claimed: Claimed, profile: PracticeProfile, is_stopping: Callable[[], bo
     result = PollRun(cursor=row.cursor, trigger=Trigger.BACKFILL, started_at=started)
 
     def count() -> None:
+        if circuit.needs_reauth(Connection, connection.id):
+            raise ShutOut
         result.calls += 1
 
     def go_on() -> None:
@@ -148,54 +167,71 @@ def run(claimed: Claimed, profile: PracticeProfile, is_stopping: Callable[[], bo
         reading = _read(client, row, resource, go_on)
         with transaction.atomic():
             made = _store(row, resource, reading)
-            _update(
-                claimed,
-                state=BackfillState.DONE,
-                rows_seen=len(reading.rows),
-                events=made,
-                error="",
-                finished_at=timezone.now(),
-                lease_owner="",
-                lease_until=None,
-            )
-            result.rows_seen, result.events = len(reading.rows), made
+            over = _over(_cut_short(reading))
+            _update(claimed, rows_seen=len(reading.rows), events=made, **over)
+            result.rows_seen, result.events, result.error = len(reading.rows), made, _cut_short(reading)
         bell.ring()
     except LeaseLost:
         return
-    except Stopped:
-        _update(claimed, lease_owner="", lease_until=None)
+    except (Stopped, ShutOut):
+        with suppress(LeaseLost):
+            _update(claimed, lease_owner="", lease_until=None)
         return
-    except DatabaseError:
+    except (OperationalError, InterfaceError):
         raise
-    except (TransientError, RateLimited) as error:
-        result.error = str(error)[:300]
-        _update(claimed, lease_until=timezone.now() + RETRY, error=result.error)
     except Exception as error:
-        result.error = (str(error) if isinstance(error, ContractError) else type(error).__name__)[:300]
-        logger.error("back-fill %s failed: %s", row.pk, type(error).__name__)
-        _update(
-            claimed,
-            state=BackfillState.FAILED,
-            error=result.error,
-            finished_at=timezone.now(),
-            lease_owner="",
-            lease_until=None,
-        )
+        result.error = _words(error)[:300]
+        with suppress(LeaseLost):
+            _failed(claimed, error, result.error, connection.id, profile.id)
     result.seconds = (timezone.now() - started).total_seconds()
     result.save()
 
 
-def _read(client: object, row: Backfill, resource: Resource, go_on: Callable[[], None]) -> Reading:
+def _over(error: str) -> dict[str, object]:
+    """What is written to a back-fill that is over."""
+    state = BackfillState.FAILED if error else BackfillState.DONE
+    return {
+        "state": state,
+        "error": error,
+        "finished_at": timezone.now(),
+        "lease_owner": "",
+        "lease_until": None,
+    }
+
+
+def _cut_short(reading: Reading) -> str:
+    if reading.is_whole:
+        return ""
+    return f"The EMR sends more than was asked for: reading stopped after {reading.pages} pages."
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, ContractError) else type(error).__name__
+
+
+def _failed(claimed: Claimed, error: Exception, words: str, connection_id: int, practice_id: int) -> None:
+    """Trouble with the EMR, and credentials that it refuses, put a back-fill off; anything else ends it."""
+    is_refused = isinstance(error, AuthError) and error.status != 403
+    if is_refused:
+        circuit.refused(Connection, connection_id, practice_id, words)
+    if is_refused or isinstance(error, TransientError | RateLimited):
+        _update(claimed, lease_until=timezone.now() + RETRY, error=words)
+        return
+    logger.error("back-fill %s failed: %s", claimed.backfill_id, type(error).__name__)
+    _update(claimed, **_over(words))
+
+
+def _read(client: PollClient, row: Backfill, resource: Resource, go_on: Callable[[], None]) -> Reading:
     since = datetime.combine(row.since, time(), UTC)
     if resource.has_dates:
-        return read_all(client, resource, None, dated_from=row.since, between_pages=go_on)  # type: ignore[arg-type]
+        return read_calmly(client, resource, None, dated_from=row.since, between_pages=go_on)
     if not resource.is_by_patient:
-        return read_all(client, resource, since, between_pages=go_on)  # type: ignore[arg-type]
+        return read_calmly(client, resource, since, between_pages=go_on)
     whole = Reading()
     for patient_id in rounds.patients_since(row.cursor, since):
         go_on()
-        one = read_all(client, resource, None, patient_id=patient_id, between_pages=go_on)  # type: ignore[arg-type]
-        whole.rows.update(one.rows)
+        with suppress(RejectedError, MalformedPayload):  # one patient must not stand in the way of the others
+            whole.take(read_all(client, resource, None, patient_id=patient_id, between_pages=go_on))
     return whole
 
 
@@ -204,7 +240,7 @@ def _store(backfill: Backfill, resource: Resource, reading: Reading) -> int:
     found = [rows.Changed(row, rows.digest_of(row, resource), 0) for row in reading.rows.values()]
     cursor = backfill.cursor
     door = rows.door_of(cursor.practice_id, cursor.connection_id, is_backfill=True)
-    return rows.store_events(door, resource, rows.in_order(found), key_prefix=f"backfill {backfill.pk}")
+    return rows.store_events(door, resource, rows.in_order(found), f"backfill {backfill.pk}")
 
 
 def _update(claimed: Claimed, **changes: object) -> None:

@@ -13,14 +13,16 @@ from django.utils import timezone
 from integrations.contract.manifest import Way
 from integrations.contract.protocols import Resource
 from integrations.emrs import Emr, registry
-from integrations.models import Connection, PollCursor
+from integrations.models import Backfill, Connection, PollCursor
+from integrations.sync.emr_access import StoredTokens
 from tenants.models import Practice
 
 LEASE = timedelta(seconds=120)
 # A lease is made longer while a poll goes on, not with every page.
 KEEP_ALIVE_SECONDS = 30.0
 # Polls in a row that failed → seconds until the next one.
-BACK_OFF = (10, 30, 60, 120, 300, 600, 900)
+# Slow enough that a resource which fails alone does not look like an EMR that is down: the others succeed between.
+BACK_OFF = (10, 60, 180, 300, 600, 900)
 REFUSED_SECONDS = 3600
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -119,7 +121,8 @@ def claim(worker: str, wanted: int, now: datetime | None = None) -> list[Claimed
     ids = list(rows.filter(due(now)).order_by("next_at").values_list("pk", flat=True)[:wanted])
     if not ids:
         return []
-    return _lease(rows.filter(pk__in=ids), worker, now)
+    # Whoever was quicker may have polled it already: then it is not due any more.
+    return _lease(rows.filter(pk__in=ids, next_at__lte=now), worker, now)
 
 
 def claim_one(cursor_id: int, worker: str) -> Claimed | None:
@@ -150,7 +153,9 @@ def release(claimed: Claimed, **changes: object) -> None:
 
 
 def release_dead(worker: str) -> int:
-    """Free what a worker held that is no more: due at once. Number of cursors."""
+    """Free what a worker held that is no more: due at once, its back-fills too. Number of cursors."""
+    fills = Backfill.objects.across_practices().filter(lease_owner__startswith=f"{worker[:60]}/")
+    fills.update(lease_owner="", lease_until=None)
     held = PollCursor.objects.across_practices().filter(lease_owner__startswith=f"{worker[:60]}/")
     return held.update(lease_owner="", lease_until=None, next_at=timezone.now())
 
@@ -182,4 +187,12 @@ def after_failure(failures: int, retry_after: float | None, now: datetime) -> da
 def poll_now(cursor_ids: Iterable[int]) -> int:
     """Make cursors due at once. How many."""
     rows = PollCursor.objects.across_practices().filter(pk__in=list(cursor_ids))
+    return rows.update(next_at=timezone.now(), failures=0)
+
+
+def credentials_changed(connection_id: int) -> int:
+    """New credentials were entered: forget the tokens of the old ones and poll everything at once, resources that
+    were refused too. How many cursors. Call it after ``circuit.reauthenticated``."""
+    StoredTokens(connection_id).forget()
+    rows = PollCursor.objects.across_practices().filter(connection_id=connection_id)
     return rows.update(next_at=timezone.now(), failures=0)

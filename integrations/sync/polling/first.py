@@ -1,11 +1,22 @@
 """The first poll of a connection: what stands in the EMR's book is known from now on, and nothing is written."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 
-from integrations.contract.errors import IgnoredEvent, MalformedPayload
+from django.db import DatabaseError
+
+from integrations.contract.errors import (
+    AuthError,
+    ConfigError,
+    IgnoredEvent,
+    MalformedPayload,
+    RateLimited,
+    RejectedError,
+    TransientError,
+)
 from integrations.contract.protocols import Resource
-from integrations.contract.records import AppointmentRecord, Outcome
+from integrations.contract.records import AppointmentRecord, Outcome, Record
 from integrations.models import Patient, Visit
 from integrations.sync import stored
 from integrations.sync.emr_access import context_of, enriched
@@ -13,7 +24,12 @@ from integrations.sync.polling.rows import AT_ONCE, Changed
 from integrations.sync.profile import ConnectionProfile, PracticeProfile
 from integrations.sync.visits import found_standing, headline_of
 
+logger = logging.getLogger(__name__)
+
 Standing = tuple[AppointmentRecord, datetime]
+LONGEST_ID = 100
+# What stops the whole poll; anything else is about one row.
+_NOT_ONE_ROW = (AuthError, ConfigError, RateLimited, TransientError, DatabaseError)
 
 
 def standing_visits(
@@ -22,24 +38,50 @@ def standing_visits(
     resource: Resource,
     changed: Sequence[Changed],
     now: datetime,
+    day: date,
+    go_on: Callable[[], None] = lambda: None,
 ) -> list[Standing]:
-    """The appointments among the rows, each with the version time that counts. Asks the EMR who treats and where,
-    never for patients; raises its errors. What cannot be read is left: its next change makes an event."""
+    """The appointments dated from ``day`` on among the rows, each with the version time that counts. Asks the EMR
+    who treats and where, never for patients; raises its errors, and what ``go_on`` raises between two rows. What
+    cannot be read is left: its next change makes an event."""
     found: list[Standing] = []
     for one in changed:
-        body = enriched(connection, resource.event_kind, one.row.payload, with_patient=False)
-        try:
-            records = connection.emr.understand(
-                resource.event_kind, body, context_of(profile, connection, now)
-            )
-        except (IgnoredEvent, MalformedPayload):
-            continue
+        go_on()
         found += [
             (record, record.version or now)
-            for record in records
-            if isinstance(record, AppointmentRecord) and record.outcome is not Outcome.OTHER
+            for record in _records(profile, connection, resource, one, now)
+            if isinstance(record, AppointmentRecord) and _counts(record, day)
         ]
     return found
+
+
+def _records(
+    profile: PracticeProfile,
+    connection: ConnectionProfile,
+    resource: Resource,
+    one: Changed,
+    now: datetime,
+) -> Sequence[Record]:
+    try:
+        body = enriched(connection, resource.event_kind, one.row.payload, with_patient=False)
+        records: Sequence[Record] = connection.emr.understand(
+            resource.event_kind, body, context_of(profile, connection, now)
+        )
+    except (IgnoredEvent, MalformedPayload, RejectedError):
+        return ()
+    except _NOT_ONE_ROW:
+        raise
+    except Exception as error:  # our bug, with one row: the others are recorded all the same
+        logger.error("a row of connection %s cannot be read: %s", connection.id, type(error).__name__)
+        return ()
+    return records
+
+
+def _counts(record: AppointmentRecord, day: date) -> bool:
+    """A day less is asked for: nobody says in which zone an EMR cuts its days."""
+    in_time = record.visit_on is None or record.visit_on >= day - timedelta(days=1)
+    ids = (record.external_id, record.person.external_id)
+    return in_time and record.outcome is not Outcome.OTHER and all(0 < len(one) <= LONGEST_ID for one in ids)
 
 
 def record_visits(

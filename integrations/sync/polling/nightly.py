@@ -11,6 +11,7 @@ from integrations.contract.protocols import Resource
 from integrations.contract.records import Outcome
 from integrations.models import KnownRow, PollCursor, Visit
 from integrations.sync.incidents import close_incidents, open_incident
+from integrations.sync.polling.rows import AT_ONCE
 from integrations.sync.profile import PracticeProfile
 
 # The hours of the practice's night in which it is done; whoever missed two nights does it at any time.
@@ -33,20 +34,29 @@ def first_day(profile: PracticeProfile, now: datetime) -> date:
     return now.astimezone(profile.zone).date() - timedelta(days=1)
 
 
-def mark_missing(cursor: PollCursor, seen: Collection[str], profile: PracticeProfile, began: datetime) -> int:
-    """Note which booked visits of the days ahead were not among what the EMR showed. How many.
+def missing_ids(
+    cursor: PollCursor, seen: Collection[str], profile: PracticeProfile, began: datetime
+) -> list[str]:
+    """Booked visits of the days ahead that were not among what the EMR showed.
 
     Only visits that were known before the comparison began count, and only days well inside those that were read.
     """
     day = began.astimezone(profile.zone).date()
-    gone = [
-        external_id
-        for external_id in _booked(cursor, day, began).values_list("external_id", flat=True)
-        if external_id not in seen
-    ]
+    ids = _booked(cursor, day, began).values_list("external_id", flat=True)
+    return [external_id for external_id in ids if external_id not in seen]
+
+
+def mark_missing(cursor: PollCursor, seen: Collection[str], profile: PracticeProfile, began: datetime) -> int:
+    """Note which booked visits are missing, and which are no more. How many are."""
+    gone = missing_ids(cursor, seen, profile, began)
     rows = KnownRow.objects.for_practice(profile.id).filter(cursor=cursor)
-    rows.filter(missing_since__isnull=False).exclude(external_id__in=gone).update(missing_since=None)
-    rows.filter(external_id__in=gone, missing_since=None).update(missing_since=timezone.now())
+    absent = rows.filter(missing_since__isnull=False)
+    back = [pk for pk, row_id in absent.values_list("pk", "external_id") if row_id not in set(gone)]
+    for start in range(0, len(back), AT_ONCE):
+        rows.filter(pk__in=back[start : start + AT_ONCE]).update(missing_since=None)
+    for start in range(0, len(gone), AT_ONCE):
+        part = gone[start : start + AT_ONCE]
+        rows.filter(external_id__in=part, missing_since=None).update(missing_since=timezone.now())
     return len(gone)
 
 

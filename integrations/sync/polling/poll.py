@@ -7,39 +7,54 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from integrations.contract.errors import AuthError, ConfigError, ContractError, RateLimited, TransientError
+from integrations.contract.errors import (
+    AuthError,
+    ConfigError,
+    ContractError,
+    MalformedPayload,
+    RateLimited,
+    RejectedError,
+    TransientError,
+)
 from integrations.contract.protocols import PollClient, Resource
-from integrations.models import Connection, KnownRow, PollCursor, PollRun, Trigger
+from integrations.models import Connection, Incident, PollCursor, PollRun, Trigger
 from integrations.sync import bell, circuit
 from integrations.sync.emr_access import client_for
 from integrations.sync.incidents import close_incidents, open_incident
-from integrations.sync.polling import cursors, first, nightly, rounds, rows
+from integrations.sync.polling import cursors, first, marks, nightly, rounds, rows
 from integrations.sync.polling.cursors import Claimed, LeaseLost
-from integrations.sync.polling.reading import Reading, read_all
+from integrations.sync.polling.reading import Reading, read_all, read_calmly
 from integrations.sync.profile import ConnectionProfile, PracticeProfile
 
 logger = logging.getLogger(__name__)
 
 # The first poll of a book records visits from so many days ago on.
 BOOK_FROM = timedelta(days=30)
-# Where nothing was seen, the mark stays this far behind the EMR's clock: rows get their time before they show.
-SETTLING = timedelta(minutes=10)
 OTHERS_FIRST_SECONDS = 5
 # A poll that gave up its turn would begin again at its first page, so it waits for it.
 PATIENCE_SECONDS = 60.0
 # A single failure is no news; after so many in a row somebody is told.
 FAILURES_TO_TELL = 3
+# Trouble with the EMR as a whole opens the circuit before that, and is told once.
+TROUBLES_TO_TELL = 6
+MOST_FAILURES_COUNTED = 1000
+LONGEST_WAIT_SECONDS = 86_400.0
 
 
 class Stopped(Exception):
     """The worker was asked to stop: nothing is stored, another one reads again."""
+
+
+class ShutOut(Exception):
+    """Another poll learned that the credentials are refused: no request is made until there are new ones."""
 
 
 @dataclass(slots=True)
@@ -62,6 +77,8 @@ class Poll:
         return found
 
     def _count(self) -> None:
+        if circuit.needs_reauth(Connection, self.connection.id):
+            raise ShutOut
         self.result.calls += 1
 
     def go_on(self) -> None:
@@ -80,7 +97,8 @@ def poll(
     trigger: Trigger = Trigger.SCHEDULE,
     is_stopping: Callable[[], bool] = lambda: False,
 ) -> PollRun | None:
-    """Poll a claimed cursor and give it back. None when it was taken over or the worker stops."""
+    """Poll a claimed cursor and give it back. None when it was taken over, the worker stops, or the connection
+    needs new credentials. Raises OperationalError when the database is away: the lease runs out then."""
     cursor = PollCursor.objects.for_practice(profile.id).get(pk=claimed.cursor_id)
     connection = profile.connections.get(claimed.connection_id)
     resource = cursors.resources_of(connection.emr).get(claimed.resource) if connection else None
@@ -93,15 +111,16 @@ def poll(
     try:
         try:
             _read_and_store(work, began)
-        except (LeaseLost, Stopped, DatabaseError):
+        except (LeaseLost, Stopped, ShutOut, OperationalError, InterfaceError):
             raise
         except Exception as error:
             _failed(work, error, began)
     except LeaseLost:
         logger.warning("the poll of cursor %s went to another worker", claimed.cursor_id)
         return None
-    except Stopped:
-        cursors.release(claimed)
+    except (Stopped, ShutOut):
+        with suppress(LeaseLost):
+            cursors.release(claimed, next_at=timezone.now())
         return None
     if work.events:
         bell.ring()
@@ -123,34 +142,50 @@ def _read_and_store(work: Poll, began: float) -> None:
 # --- what changed since the mark --------------------------------------------------------------------------------
 
 
-def _poll_changes(work: Poll, began: float) -> None:
-    assert work.cursor.watermark is not None
-    since = work.cursor.watermark - work.resource.overlap
-    reading = read_all(work.client(), work.resource, since, between_pages=work.go_on)
-    _store_changes(work, reading, began, watermark=_mark_after(work.cursor.watermark, reading))
+def _poll_changes(work: Poll, began: float, **cursor: object) -> None:
+    """``cursor`` are more columns that the cursor gets when all went well."""
+    mark, resource, client = work.cursor.watermark, work.resource, work.client()
+    assert mark is not None
+    since = marks.asked_from(mark, resource)
+    reading = read_all(client, resource, since, between_pages=work.go_on)
+    passed = timezone.now() - (work.cursor.last_read_at or work.cursor.primed_at or timezone.now())
+    if marks.is_ahead(mark, reading, passed):
+        mark, since, reading = _read_from_their_clock(work, client, reading, passed)
+    after = marks.mark_after(mark, reading, timezone.now())
+    if reading.pages > 1 and (reading.has_moved or marks.is_to_be_sure(mark, after, resource)):
+        reading = read_calmly(client, resource, since, between_pages=work.go_on, first=reading)
+        after = marks.mark_after(mark, reading, timezone.now())
+    _store_changes(work, reading, began, watermark=after, **cursor)
+
+
+def _read_from_their_clock(
+    work: Poll, client: PollClient, reading: Reading, passed: timedelta
+) -> tuple[datetime, datetime, Reading]:
+    """The EMR's clock was put back: the only case in which a mark goes back, to what that clock would have said
+    when we read last. Returns mark, since, and what was read from there."""
+    then = marks.their_clock(reading, passed)
+    assert then is not None
+    mark = then - marks.SETTLING
+    since = marks.asked_from(mark, work.resource)
+    again = read_all(client, work.resource, since, between_pages=work.go_on)
+    again.pages += reading.pages
+    return mark, since, again
 
 
 def _store_changes(work: Poll, reading: Reading, began: float, **cursor: object) -> None:
     """Mark, hashes and events in one transaction; ``cursor`` are the columns that the cursor gets."""
-    changed = rows.changed_rows(work.cursor.pk, reading.rows.values(), work.resource)
+    found = rows.compared(work.cursor.pk, reading.rows.values(), work.resource)
     door = rows.door_of(work.profile.id, work.connection.id)
     with transaction.atomic():
         _give_back(work, reading, **cursor)
-        work.events = rows.store_events(door, work.resource, changed)
-        rows.remember(work.cursor.pk, changed)
+        work.events = rows.store_events(door, work.resource, found.changed, _reader(work))
+        rows.remember(work.cursor.pk, found.all)
         _save_run(work, reading, began)
     _tell_about_filter(work, reading)
 
 
-def _mark_after(watermark: datetime, reading: Reading) -> datetime:
-    """The new mark: the newest version time seen, never beyond the EMR's own clock (a row dated in the future
-    would hide all that come before it); without rows, a little behind that clock. It never goes back."""
-    if not reading.is_whole:
-        return watermark
-    newest, asked_at = reading.newest, reading.asked_at
-    if newest is None:
-        return max(watermark, asked_at - SETTLING) if asked_at else watermark
-    return max(watermark, min(newest, asked_at) if asked_at else newest)
+def _reader(work: Poll) -> str:
+    return f"cursor {work.cursor.pk}"
 
 
 # --- the whole book, once a night ------------------------------------------------------------------------------
@@ -159,42 +194,59 @@ def _mark_after(watermark: datetime, reading: Reading) -> datetime:
 def _poll_nightly(work: Poll, began: float) -> None:
     """Read the book from yesterday on and compare. The mark stays: the next poll asks for changes as usual."""
     work.result.trigger = Trigger.NIGHTLY
-    now = timezone.now()
+    now, resource, client = timezone.now(), work.resource, work.client()
     day = nightly.first_day(work.profile, now)
-    reading = read_all(work.client(), work.resource, None, dated_from=day, between_pages=work.go_on)
+    try:
+        reading = read_all(client, resource, None, dated_from=day, between_pages=work.go_on)
+        if reading.pages > 1 and nightly.missing_ids(work.cursor, reading.rows, work.profile, now):
+            # A row that is missing may only have changed its page while the others were read.
+            again = read_all(client, resource, None, dated_from=day, between_pages=work.go_on)
+            reading.take(again)
+    except (TransientError, RejectedError, ConfigError, MalformedPayload) as error:
+        # The comparison must not stand in the way of the polls: it has its next turn tomorrow.
+        logger.warning("cursor %s was not compared: %s", work.cursor.pk, type(error).__name__)
+        work.result.trigger = Trigger.SCHEDULE
+        _poll_changes(work, began, swept_at=now)
+        return
     if reading.is_whole and not reading.ignored_filter:
-        missing = nightly.mark_missing(work.cursor, reading.rows.keys(), work.profile, now)
+        missing = nightly.mark_missing(work.cursor, reading.rows, work.profile, now)
         nightly.tell(work.cursor, missing, _subject(work), work.connection.manifest.name)
         work.result.missing = missing
-    _store_changes(work, reading, began, swept_at=now, next_at=now)
+    _store_changes(work, reading, began, swept_at=now, next_at=now, last_read_at=work.cursor.last_read_at)
 
 
 # --- the first poll ---------------------------------------------------------------------------------------------
 
 
 def _poll_first(work: Poll, began: float) -> None:
-    """Record the present state. A book is read by its days, everything else from just before now on."""
+    """Record the present state. A book is read by its days; and of everything, what the next poll would read
+    again, so that what changed before now makes no event then."""
     work.result.trigger = Trigger.FIRST
-    now = timezone.now()
-    client, resource = work.client(), work.resource
+    now, resource, client = timezone.now(), work.resource, work.client()
+    day = (now - BOOK_FROM).date()
+    whole = Reading()
     if resource.has_dates:
-        day = (now - BOOK_FROM).date()
-        reading = read_all(client, resource, None, dated_from=day, between_pages=work.go_on)
-    else:
-        reading = read_all(client, resource, now - resource.overlap - SETTLING, between_pages=work.go_on)
-    changed = rows.changed_rows(work.cursor.pk, reading.rows.values(), resource)
-    standing = (
-        first.standing_visits(work.profile, work.connection, resource, changed, now)
-        if resource.has_dates
-        else []
-    )
+        whole = read_calmly(client, resource, None, dated_from=day, between_pages=work.go_on)
+    floor = marks.first_floor(whole, now) if resource.has_dates else now - marks.SETTLING
+    lately = read_calmly(client, resource, marks.asked_from(floor, resource), between_pages=work.go_on)
+    if not resource.has_dates and (told := marks.first_floor(lately, now)) < floor:
+        floor = told  # the EMR's clock is behind ours
+        since = marks.asked_from(floor, resource)
+        lately.take(read_calmly(client, resource, since, between_pages=work.go_on))
+    mark = marks.mark_after(floor, whole if resource.has_dates else lately, now)
+    whole.take(lately)
+    found = rows.compared(work.cursor.pk, whole.rows.values(), resource)
+    standing = []
+    if resource.has_dates:
+        standing = first.standing_visits(
+            work.profile, work.connection, resource, found.all, now, day, work.go_on
+        )
     with transaction.atomic():
-        mark = reading.asked_at or reading.newest or now - timedelta(days=1)
-        _give_back(work, reading, watermark=mark, primed_at=now)
+        _give_back(work, whole, watermark=mark, primed_at=now)
         first.record_visits(work.profile, work.connection, standing)
-        rows.remember(work.cursor.pk, changed)
-        _save_run(work, reading, began)
-    _tell_about_filter(work, reading)
+        rows.remember(work.cursor.pk, found.all)
+        _save_run(work, whole, began)
+    _tell_about_filter(work, whole)
 
 
 # --- patient by patient -----------------------------------------------------------------------------------------
@@ -212,37 +264,42 @@ def _poll_by_patient(work: Poll, began: float) -> None:
     speed = work.connection.emr.part("client").CALLS_PER_SECOND
     most = rounds.most_patients(interval.total_seconds(), speed)
     due = rounds.patients_due(work.cursor, work.resource.rounds, most, now)
-    whole = Reading(asked_at=None)
-    client = work.client()
+    whole = Reading()
+    client, refused = work.client(), ""
     for patient_id in due:
         work.go_on()
-        reading = read_all(client, work.resource, None, patient_id=patient_id, between_pages=work.go_on)
+        try:
+            reading = read_all(client, work.resource, None, patient_id=patient_id, between_pages=work.go_on)
+        except (RejectedError, MalformedPayload) as error:
+            # One patient must not stand in the way of the others: they have their next turn like everybody.
+            refused = str(error)
+            reading = Reading()
         whole.pages += reading.pages
         whole.rows.update(reading.rows)
         whole.ignored_filter = whole.ignored_filter or reading.ignored_filter
         _store_patient(work, patient_id, reading)
     with transaction.atomic():
         is_primed = work.cursor.primed_at is not None or len(due) < most
-        _give_back(work, whole, primed_at=(work.cursor.primed_at or now) if is_primed else None)
+        _give_back(
+            work,
+            whole,
+            primed_at=(work.cursor.primed_at or now) if is_primed else None,
+            last_error=refused[:300],
+        )
+        work.result.error = refused[:300]
         _save_run(work, whole, began)
     _tell_about_filter(work, whole)
 
 
 def _store_patient(work: Poll, patient_id: str, reading: Reading) -> None:
     """One patient's rows, hashes and events together. What was there before we began to look makes no event."""
-    changed = rows.changed_rows(work.cursor.pk, reading.rows.values(), work.resource)
-    began_at = work.cursor.primed_at
+    found = rows.compared(work.cursor.pk, reading.rows.values(), work.resource)
     with transaction.atomic():
         cursors.keep(work.claimed)
-        if began_at is not None:
-            news = changed
-            if not rounds.has_been_read(work.cursor.pk, patient_id):
-                news = [
-                    one for one in changed if one.row.updated_at is None or one.row.updated_at >= began_at
-                ]
-            door = rows.door_of(work.profile.id, work.connection.id)
-            work.events += rows.store_events(door, work.resource, news)
-        rows.remember(work.cursor.pk, changed)
+        news = rounds.news_of(work.cursor, patient_id, found.changed)
+        door = rows.door_of(work.profile.id, work.connection.id)
+        work.events += rows.store_events(door, work.resource, news, _reader(work))
+        rows.remember(work.cursor.pk, found.all)
         rounds.mark_read(work.cursor.pk, patient_id)
 
 
@@ -262,7 +319,7 @@ def _give_back(work: Poll, reading: Reading, **changes: object) -> None:
         state["last_read_at"] = now
     cursors.release(work.claimed, **(state | changes))
     # Nothing to close where nothing was open: most polls.
-    if work.cursor.failures or work.cursor.refused_since:
+    if work.cursor.failures or work.cursor.refused_since or work.cursor.last_error:
         subject = _subject(work)
         close_incidents(work.profile.id, "poll_failing", "resource_refused", subject=subject)
 
@@ -303,14 +360,13 @@ def _rows_of(work: Poll) -> QuerySet[PollCursor]:
 
 def _failed(work: Poll, error: Exception, began: float) -> None:
     """Write down what went wrong and when to try again. Raises LeaseLost."""
-    now, failures = timezone.now(), work.cursor.failures + 1
+    now, failures = timezone.now(), min(work.cursor.failures + 1, MOST_FAILURES_COUNTED)
     words = _words(work, error)
-    retry_after = getattr(error, "retry_after", None)
+    retry_after = min(getattr(error, "retry_after", None) or 0.0, LONGEST_WAIT_SECONDS)
     changes: dict[str, object] = {"failures": failures, "last_error": words[:300]}
     match error:
         case RateLimited():
-            wait = timedelta(seconds=max(1.0, error.retry_after))
-            changes = {"next_at": now + wait, "last_error": words[:300]}
+            changes = {"next_at": now + timedelta(seconds=max(1.0, retry_after)), "last_error": words[:300]}
         case AuthError(status=403):
             changes |= {
                 "refused_since": work.cursor.refused_since or now,
@@ -323,6 +379,8 @@ def _failed(work: Poll, error: Exception, began: float) -> None:
         case TransientError():
             circuit.failed(Connection, work.connection.id, work.profile.id, words)
             changes["next_at"] = cursors.after_failure(failures, retry_after, now)
+            if failures >= TROUBLES_TO_TELL and not _is_unreachable(work):
+                _open(work, "poll_failing", words)
         case _:
             changes["next_at"] = cursors.after_failure(max(failures, 4), retry_after, now)
             if failures >= FAILURES_TO_TELL or isinstance(error, ConfigError):
@@ -331,6 +389,12 @@ def _failed(work: Poll, error: Exception, began: float) -> None:
     work.result.error = words[:300]
     work.result.seconds = round(time.monotonic() - began, 3)
     work.result.save()
+
+
+def _is_unreachable(work: Poll) -> bool:
+    """Whether it stands already that the whole EMR does not answer."""
+    rows_ = Incident.objects.for_practice(work.profile.id).filter(kind="unreachable", closed_at=None)
+    return bool(rows_.filter(connection_id=work.connection.id).exists())
 
 
 def _words(work: Poll, error: Exception) -> str:
@@ -349,65 +413,3 @@ def _open(work: Poll, kind: str, words: str) -> None:
         subject=_subject(work),
         connection_id=work.connection.id,
     )
-
-
-# --- without storing --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a poll would store: rows seen, and (row id, version time, what it would be) of those that changed."""
-
-    resource: str
-    rows_seen: int
-    calls: int
-    would: tuple[tuple[str, datetime | None, str], ...]
-
-
-def preview(cursor: PollCursor, profile: PracticeProfile) -> Preview:
-    """Ask as a poll would, and store nothing. Raises the contract's errors."""
-    connection = profile.connections[cursor.connection_id]
-    resource = cursors.resources_of(connection.emr)[cursor.resource]
-    claimed = Claimed(cursor.pk, profile.id, connection.id, resource.name, "")
-    run = PollRun(cursor=cursor, started_at=timezone.now())
-    work = Poll(claimed, profile, connection, resource, cursor, lambda: False, run)
-    client, now = work.client(), timezone.now()
-    reading = Reading()
-    if resource.is_by_patient:
-        most = rounds.most_patients(
-            cursors.interval_of(resource).total_seconds(), connection.emr.part("client").CALLS_PER_SECOND
-        )
-        for patient_id in rounds.patients_due(cursor, resource.rounds, most, now):
-            reading.rows.update(read_all(client, resource, None, patient_id=patient_id).rows)
-    elif cursor.primed_at is None and resource.has_dates:
-        reading = read_all(client, resource, None, dated_from=(now - BOOK_FROM).date())
-    else:
-        mark = cursor.watermark or now
-        reading = read_all(client, resource, mark - resource.overlap)
-    changed = rows.changed_rows(cursor.pk, reading.rows.values(), resource)
-    what = "recorded, nothing written" if cursor.primed_at is None else "event"
-    would = tuple((one.row.external_id, one.row.updated_at, what) for one in changed)
-    return Preview(resource.name, len(reading.rows), run.calls, would)
-
-
-def forget_old_rows(now: datetime, batch: int = 1000) -> int:
-    """Delete the hashes of rows that are so old that no poll reads them again. How many."""
-    gone = 0
-    resources = {
-        (slug, name): resource
-        for slug, emr in cursors.polled_emrs().items()
-        for name, resource in cursors.resources_of(emr).items()
-    }
-    listed = PollCursor.objects.across_practices().values_list(
-        "pk", "connection__emr", "resource", "watermark"
-    )
-    for pk, slug, name, watermark in listed:
-        resource = resources.get((slug, name))
-        if resource is None or resource.remember_for is None or watermark is None:
-            continue
-        old = KnownRow.objects.across_practices().filter(
-            cursor_id=pk, updated_at__lt=watermark - resource.remember_for
-        )
-        while ids := list(old.values_list("pk", flat=True)[:batch]):
-            gone += KnownRow.objects.across_practices().filter(pk__in=ids).delete()[0]
-    return gone

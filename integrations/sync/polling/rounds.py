@@ -1,19 +1,27 @@
 """Resources that an EMR cannot list by change: read patient by patient, those with something new elsewhere first."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Max
 from django.utils import timezone
 
 from integrations.contract.protocols import Round
 from integrations.models import KnownRow, PatientRound, PollCursor
+from integrations.sync.polling.rows import Changed
+
+# A version time may be a day only, in whichever zone.
+A_DAY = timedelta(days=1)
+# Who does not answer is not waited for any longer.
+FAILURES_TO_WAIT_FOR = 3
 
 
 def are_others_primed(cursor: PollCursor, by_patient: Sequence[str]) -> bool:
-    """Whether the connection's listed resources have had their first poll: they say which patients there are."""
+    """Whether the connection's listed resources have had their first poll: they say which patients there are.
+    One that is refused or fails is not waited for."""
     others = PollCursor.objects.for_practice(cursor.practice_id).filter(connection_id=cursor.connection_id)
-    return not others.exclude(resource__in=by_patient).filter(primed_at=None).exists()
+    coming = others.filter(primed_at=None, refused_since=None, failures__lt=FAILURES_TO_WAIT_FOR)
+    return not coming.exclude(resource__in=by_patient).exists()
 
 
 def patients_due(cursor: PollCursor, rounds: Sequence[Round], most: int, now: datetime) -> list[str]:
@@ -58,6 +66,19 @@ def has_been_read(cursor_id: int, patient_id: str) -> bool:
     """Whether this patient's rows were read before."""
     rows = PatientRound.objects.across_practices()
     return bool(rows.filter(cursor_id=cursor_id, patient_id=patient_id).exists())
+
+
+def news_of(cursor: PollCursor, patient_id: str, changed: Sequence[Changed]) -> list[Changed]:
+    """Which of a patient's changed rows say something new. Of a patient who was never read before: those that
+    we know in another state, and those of the time since the first pass through all patients was over."""
+    if has_been_read(cursor.pk, patient_id):
+        return list(changed)
+    began = cursor.primed_at - A_DAY if cursor.primed_at else None
+    return [
+        one
+        for one in changed
+        if one.revision > 1 or (began and (one.row.updated_at is None or one.row.updated_at >= began))
+    ]
 
 
 def mark_read(cursor_id: int, patient_id: str) -> None:

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,9 @@ from integrations.models import EventState, InboundEvent, KnownRow, Priority, So
 from integrations.sync.intake import Door, lane_key
 
 AT_ONCE = 500
+LONGEST_ROW_ID, LONGEST_PATIENT_ID = 120, 100
 _FIRST = datetime.min.replace(tzinfo=UTC)
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,46 @@ class Known:
     updated_at: datetime | None
     digest: str
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Rows beside what is known of them: ``changed`` say something new, ``touched`` only have a newer version
+    time. Both are to be remembered."""
+
+    changed: list[Changed]
+    touched: list[Changed]
+
+    @property
+    def all(self) -> list[Changed]:
+        return [*self.changed, *self.touched]
+
+
+def clean(row: Row) -> Row:
+    """The row with ids and a version time that the database takes, whatever the EMR sent: no row may keep the
+    others from being stored."""
+    return replace(
+        row,
+        external_id=_key(row.external_id, LONGEST_ROW_ID),
+        patient_id=_key(row.patient_id, LONGEST_PATIENT_ID),
+        updated_at=_in_utc(row.updated_at),
+    )
+
+
+def _key(external_id: str, most: int) -> str:
+    plain = external_id.replace("\x00", "").encode("utf-8", "replace").decode()
+    if len(plain) <= most:
+        return plain
+    return f"{plain[: most - 33]}#{hashlib.sha256(plain.encode()).hexdigest()[:32]}"
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    if at is None:
+        return None
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError:
+        return None
 
 
 def digest_of(row: Row, resource: Resource) -> str:
@@ -54,19 +97,21 @@ def known_rows(cursor_id: int, ids: Sequence[str]) -> dict[str, Known]:
     return found
 
 
-def changed_rows(cursor_id: int, rows: Iterable[Row], resource: Resource) -> list[Changed]:
-    """The rows that are new or changed, oldest version first; of equal times by id, so that it is the same
-    order every time. A state older than the known one is none: lists may be read from a copy that lags."""
+def compared(cursor_id: int, rows: Iterable[Row], resource: Resource) -> Compared:
+    """Which rows are new or changed, oldest version first; of equal times by id, so that it is the same order
+    every time. A state older than the known one is none: lists may be read from a copy that lags."""
     all_rows = list(rows)
     known = known_rows(cursor_id, [row.external_id for row in all_rows])
-    changed = []
+    changed, touched = [], []
     for row in all_rows:
         before, digest = known.get(row.external_id), digest_of(row, resource)
         if before is None:
             changed.append(Changed(row, digest, 1))
-        elif before.digest != digest and not _is_older(row, before):
+        elif before.digest == digest and _is_older(before.updated_at, row.updated_at):
+            touched.append(Changed(row, digest, before.revision))
+        elif before.digest != digest and not _is_older(row.updated_at, before.updated_at):
             changed.append(Changed(row, digest, before.revision + 1))
-    return in_order(changed)
+    return Compared(in_order(changed), touched)
 
 
 def in_order(changed: Iterable[Changed]) -> list[Changed]:
@@ -74,8 +119,8 @@ def in_order(changed: Iterable[Changed]) -> list[Changed]:
     return sorted(changed, key=lambda one: (one.row.updated_at or _FIRST, one.row.external_id))
 
 
-def _is_older(row: Row, before: Known) -> bool:
-    return bool(row.updated_at and before.updated_at and row.updated_at < before.updated_at)
+def _is_older(at: datetime | None, than: datetime | None) -> bool:
+    return bool(at and than and at < than)
 
 
 def remember(cursor_id: int, changed: Sequence[Changed]) -> None:
@@ -86,7 +131,7 @@ def remember(cursor_id: int, changed: Sequence[Changed]) -> None:
                 KnownRow(
                     cursor_id=cursor_id,
                     external_id=one.row.external_id,
-                    patient_id=one.row.patient_id[:100],
+                    patient_id=one.row.patient_id,
                     updated_at=one.row.updated_at,
                     digest=one.digest,
                     revision=one.revision,
@@ -99,11 +144,14 @@ def remember(cursor_id: int, changed: Sequence[Changed]) -> None:
         )
 
 
-def store_events(door: Door, resource: Resource, changed: Sequence[Changed], *, key_prefix: str = "") -> int:
-    """One event a row, in the order given. How many; those that are there already are not made again."""
+def store_events(door: Door, resource: Resource, changed: Sequence[Changed], reader: str) -> int:
+    """One event a row, in the order given. How many; those that are there already are not made again.
+
+    ``reader`` is the cursor or back-fill that counted the revisions.
+    """
     now = timezone.now()
     before = InboundEvent.objects.for_practice(door.practice_id).filter(connection_id=door.connection_id)
-    keys = [_dedupe_key(resource, one, key_prefix) for one in changed]
+    keys = [_dedupe_key(resource, one, reader) for one in changed]
     there = _known_keys(before, keys)
     events = [
         InboundEvent(
@@ -141,13 +189,15 @@ def _known_keys(events: Any, keys: Sequence[str]) -> set[str]:
     return found
 
 
-def _dedupe_key(resource: Resource, one: Changed, prefix: str) -> str:
+def _dedupe_key(resource: Resource, one: Changed, reader: str) -> str:
     """The row in this state, at this revision: a row that returns to a former state makes an event again."""
     at = one.row.updated_at.isoformat() if one.row.updated_at else ""
-    parts = (prefix, resource.name, one.row.external_id, one.digest, at, str(one.revision))
+    parts = (reader, resource.name, one.row.external_id, one.digest, at, str(one.revision))
     return "row:" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
 def _as_json(payload: Mapping[str, Any]) -> str:
-    """The row as text; NUL characters, which the database takes in no text, are left out."""
-    return json.dumps(payload, ensure_ascii=False).replace("\\u0000", "")
+    """The row as text; NUL characters, which the database takes in no text, are left out, and halves of
+    characters become question marks."""
+    written = json.dumps(payload, ensure_ascii=False, default=str)
+    return _NUL.sub(r"\1", written).encode("utf-8", "replace").decode()

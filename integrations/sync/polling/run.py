@@ -74,9 +74,11 @@ class Polls:
         practices = {one.practice_id for one in claimed} | {fill.practice_id for fill in fills}
         found = profiles(practices)
         for one in claimed:
-            self._start(partial(poll, one, found[one.practice_id], is_stopping=is_stopping))
+            if profile := found.get(one.practice_id):  # none: deleted this very moment
+                self._start(partial(poll, one, profile, is_stopping=is_stopping))
         for fill in fills:
-            self._start(partial(backfill.run, fill, found[fill.practice_id], is_stopping))
+            if profile := found.get(fill.practice_id):
+                self._start(partial(backfill.run, fill, profile, is_stopping))
         return len(claimed) + len(fills)
 
     def _start(self, work: Callable[[], object]) -> None:

@@ -2,7 +2,7 @@
 file, so that the next poll finds it. Chance and time come in."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from integrations.contract.dates import moment
@@ -60,22 +60,35 @@ class FrontDesk:
         place = {**known["address"][0], "line": [line.upper()]}
         return self.firm.save({**known, "address": [place], "meta": self._changed()})
 
-    def book(self, patient_id: str, *, type: cast.Type | None = None, days_ahead: int | None = None) -> Json:
-        """An appointment is made: pending, in working hours, some day in the next three weeks."""
+    def book(
+        self,
+        patient_id: str,
+        *,
+        type: cast.Type | None = None,
+        days_ahead: int | None = None,
+        starts_at: datetime | None = None,
+        location_id: str = "",
+        changed_at: datetime | None = None,
+    ) -> Json:
+        """An appointment is made: pending. Without ``starts_at`` in working hours, some day in the next three
+        weeks; without a clinic in any."""
         self._known("Patient", patient_id)
-        ahead = self.chance.randrange(22) if days_ahead is None else days_ahead
-        day = (self.now + timedelta(days=ahead)).replace(hour=OPENS_AT, minute=0, second=0, microsecond=0)
         return self.firm.save(
             shapes.appointment(
                 str(FIRST_APPOINTMENT_ID + self.firm.number()),
                 patient_id,
-                day + timedelta(minutes=15 * self.chance.randrange(HOURS_OPEN * 4)),
-                self.now,
+                starts_at or self._some_time(days_ahead),
+                changed_at or self.now,
                 type=type or self.chance.choice(cast.TYPES[:-1]),
                 practitioner_id=self._some("Practitioner"),
-                location_id=self._some("Location"),
+                location_id=location_id or self._some("Location"),
             )
         )
+
+    def _some_time(self, days_ahead: int | None) -> datetime:
+        ahead = self.chance.randrange(22) if days_ahead is None else days_ahead
+        day = (self.now + timedelta(days=ahead)).replace(hour=OPENS_AT, minute=0, second=0, microsecond=0)
+        return day + timedelta(minutes=15 * self.chance.randrange(HOURS_OPEN * 4))
 
     def block(self) -> Json:
         """Time without a patient is blocked in the book."""
@@ -113,8 +126,12 @@ class FrontDesk:
         """An appointment moves to the same hour of another day."""
         known = self._known("Appointment", appointment_id)
         starts_at = moment(known["start"], "start") or self.now
-        moved = shapes.stamp(starts_at + timedelta(days=days_ahead))
-        return self.firm.save({**known, "start": moved, "meta": self._changed()})
+        return self.move_start(appointment_id, starts_at + timedelta(days=days_ahead))
+
+    def move_start(self, appointment_id: str, starts_at: datetime) -> Json:
+        """An appointment moves to another time. Raises Refused for one that is not in the book."""
+        known = self._known("Appointment", appointment_id)
+        return self.firm.save({**known, "start": shapes.stamp(starts_at), "meta": self._changed()})
 
     def step(self) -> Json:
         """One thing happens: the day goes on for somebody, or somebody new turns up."""

@@ -20,6 +20,7 @@ TRAPS: dict[str, Any] = {
     "rotates_refresh": False,  # a refresh token serves once and is replaced
     "refuses_refresh": False,
     "revoked": False,  # credentials and tokens are refused
+    "down": False,  # every call is answered with 503
     "forbidden": [],  # FHIR names answered with 403
     "throttle": 0,  # the next n calls are answered with 429, without Retry-After
     "html_500": 0,  # the next n calls are answered with 500 and a page of HTML

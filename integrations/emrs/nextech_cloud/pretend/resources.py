@@ -108,7 +108,7 @@ def custom(visit: Visit, name: str = "Online Book", at: datetime | None = None) 
 
 def appointment(visit: Visit, status: str, *, name: str = "", at: datetime | None = None) -> Json:
     """An appointment in a FHIR status ("" for none) and a Nextech status."""
-    shown = name or _STATUS_NAMES.get(status, status.capitalize())
+    shown = name or status_name(status)
     ids = {custom_name: number for number, custom_name in CUSTOM_STATUSES.items()}
     found: Json = {
         "resourceType": "Appointment",
@@ -133,6 +133,11 @@ def appointment(visit: Visit, status: str, *, name: str = "", at: datetime | Non
     if not status:
         del found["status"]
     return _stamped(found, at)
+
+
+def status_name(status: str) -> str:
+    """Nextech's own name beside a FHIR status."""
+    return _STATUS_NAMES.get(status, status.capitalize())
 
 
 def _inside(visit: Visit) -> list[Json]:

@@ -60,6 +60,22 @@ def test_a_payment_and_its_taking_back_are_told_apart_in_the_crm():
     assert written == ["126671", "126671 cancelled", "126671 deleted"]
 
 
+@pytest.mark.parametrize(("status", "word"), [("cancelled", "Cancelled"), ("entered-in-error", "Deleted")])
+def test_what_takes_a_payment_back_names_it_and_is_no_new_payment(status, word):
+    record = read(sandbox.money_entry(PAYMENT, status))
+    assert (record.undoes, record.status) == ("126671", word)
+    assert record.fields == {
+        "NXT Patient ID": PAYMENT.patient.id,
+        "NXT Payment Status": word,
+        "NXT Last Payment ID": f"126671 {word.lower()}",
+    }
+
+
+def test_payments_refunds_and_what_does_not_count_undo_nothing():
+    bodies = [sandbox.paid(PAYMENT), sandbox.refund(PAYMENT, "126690"), sandbox.voided(PAYMENT, "126680")[1]]
+    assert [read(body).undoes for body in bodies] == ["", "", ""]
+
+
 def test_a_deleted_payment_takes_back_too():
     assert effect(read(sandbox.money_entry(PAYMENT, "entered-in-error"))) == Decimal("-420.00")
 

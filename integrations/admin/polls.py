@@ -1,0 +1,350 @@
+"""A polled connection's page: its last day of polls, what it waits for, back-fills, tests and locations."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.db import IntegrityError
+from django.db.models import F
+from django.utils import timezone
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from integrations.contract.errors import ContractError
+from integrations.contract.manifest import Manifest, Way
+from integrations.contract.protocols import Capability, Resource
+from integrations.emrs import registry
+from integrations.models import (
+    Backfill,
+    BackfillState,
+    Connection,
+    ConnectionState,
+    KnownRow,
+    PollCursor,
+    PollRun,
+    Visit,
+)
+from integrations.sync import bell
+from integrations.sync.emr_access import client_for
+from integrations.sync.golive import TESTED
+from integrations.sync.polling import backfill, cursors
+from integrations.sync.profile import profiles
+from integrations.sync.watch import GRACE
+from tenants.models import Location
+
+SHOWN = timedelta(hours=24)
+SLOTS = 48
+LATEST_RUNS = 12
+MOST_MISSING = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Half an hour of polls: how many, what they brought, whether one failed."""
+
+    starts_at: datetime
+    polls: int
+    rows: int
+    events: int
+    failed: int
+
+    @property
+    def tone(self) -> str:
+        """How the slot is drawn."""
+        if self.failed:
+            return "is-bad" if self.failed == self.polls else "is-mixed"
+        if not self.polls:
+            return "is-empty"
+        return "is-news" if self.events else "is-quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcePanel:
+    """One resource of a connection as its page shows it. ``words`` and ``colour``: how it is."""
+
+    cursor: PollCursor
+    label: str
+    words: str
+    colour: str
+    slots: tuple[Slot, ...]
+    polls: int
+    rows: int
+    events: int
+    failed: int
+    seconds: float
+
+
+def is_polled(connection: Connection | None) -> bool:
+    """Whether its EMR is asked on a schedule."""
+    emr = registry().get(connection.emr) if connection is not None else None
+    return emr is not None and emr.manifest.way is Way.POLL
+
+
+def capabilities(connection: Connection) -> Sequence[Capability]:
+    """What the connection must be able to do; empty where its EMR offers no API."""
+    emr = registry().get(connection.emr)
+    if emr is None or not emr.has_part("client"):
+        return ()
+    on = emr.manifest.switch_defaults(connection.practice.kind) | (connection.switches or {})
+    wanted: Sequence[Capability] = emr.part("client").CAPABILITIES
+    return [one for one in wanted if not one.needs_switch or on.get(one.needs_switch)]
+
+
+def panel(connection: Connection) -> dict[str, Any]:
+    """What the page shows of a polled connection's polls; {} for another. A fixed number of queries."""
+    if not is_polled(connection):
+        return {}
+    now = timezone.now()
+    resources = cursors.resources_of(registry()[connection.emr])
+    rows = list(PollCursor.objects.for_practice(connection.practice_id).filter(connection=connection))
+    runs = list(
+        PollRun.objects.for_practice(connection.practice_id)
+        .filter(cursor__connection=connection, started_at__gt=now - SHOWN)
+        .order_by("-started_at")
+    )
+    labels = {name: resource.label for name, resource in resources.items()}
+    return {
+        "polls": [
+            _resource(connection, row, labels.get(row.resource, row.resource), runs, now) for row in rows
+        ],
+        "runs": [(labels.get(run.cursor.resource, ""), run) for run in _with_cursors(runs, rows)],
+        "backfills": _backfills(connection, labels),
+        "missing": list(_missing(connection)),
+        "polls_every": cursors.interval_of(next(iter(resources.values()))),
+    }
+
+
+def _with_cursors(runs: Sequence[PollRun], rows: Sequence[PollCursor]) -> Iterator[PollRun]:
+    by_id = {row.pk: row for row in rows}
+    for run in runs[:LATEST_RUNS]:
+        run.cursor = by_id[run.cursor_id]
+        yield run
+
+
+def _resource(
+    connection: Connection, row: PollCursor, label: str, runs: Sequence[PollRun], now: datetime
+) -> ResourcePanel:
+    own = [run for run in runs if run.cursor_id == row.pk]
+    words, colour = state_of(connection, row, now)
+    return ResourcePanel(
+        cursor=row,
+        label=label,
+        words=words,
+        colour=colour,
+        slots=tuple(_slots(own, now)),
+        polls=len(own),
+        rows=sum(run.rows_seen for run in own),
+        events=sum(run.events for run in own),
+        failed=sum(bool(run.error) for run in own),
+        seconds=sum(run.seconds for run in own) / len(own) if own else 0.0,
+    )
+
+
+def _slots(runs: Sequence[PollRun], now: datetime) -> Iterator[Slot]:
+    width = SHOWN / SLOTS
+    first = now - SHOWN
+    for number in range(SLOTS):
+        starts = first + number * width
+        inside = [run for run in runs if starts <= run.started_at < starts + width]
+        yield Slot(
+            starts,
+            len(inside),
+            sum(run.rows_seen for run in inside),
+            sum(run.events for run in inside),
+            sum(bool(run.error) for run in inside),
+        )
+
+
+def state_of(connection: Connection, row: PollCursor, now: datetime) -> tuple[str, str]:
+    """(words, colour): how the polls of one resource are doing."""
+    if connection.needs_reauth_since:
+        return "Needs new credentials", "danger"
+    if row.refused_since:
+        return "The EMR does not allow it", "danger"
+    if connection.circuit_open_until and connection.circuit_open_until > now:
+        return "The EMR does not answer", "danger"
+    if row.failures:
+        return "Fails, tries again", "warning"
+    if row.lease_until and row.lease_until > now:
+        return "Polling now", "info"
+    if row.primed_at is None:
+        return "Waits for its first poll", "warning"
+    if row.next_at and now - row.next_at > GRACE:
+        return "Late", "warning"
+    if connection.state == ConnectionState.PAUSED:
+        return "Read, and kept until resumed", "warning"
+    return "Up to date", "success"
+
+
+def _backfills(connection: Connection, labels: dict[str, str]) -> list[tuple[str, Backfill]]:
+    rows = Backfill.objects.for_practice(connection.practice_id).filter(cursor__connection=connection)
+    found = rows.select_related("cursor", "asked_by")[:5]
+    return [(labels.get(row.cursor.resource, row.cursor.resource), row) for row in found]
+
+
+def _missing(connection: Connection) -> Iterator[Visit]:
+    """Visits that the EMR showed once and does not any more."""
+    rows = KnownRow.objects.for_practice(connection.practice_id).filter(
+        cursor__connection=connection, missing_since__isnull=False
+    )
+    ids = list(rows.values_list("external_id", flat=True)[:MOST_MISSING])
+    if ids:
+        visits = Visit.objects.for_practice(connection.practice_id).filter(connection=connection)
+        yield from visits.filter(external_id__in=ids).order_by(F("visit_on"), "pk")
+
+
+# --- buttons ----------------------------------------------------------------------------------------------------
+
+
+def poll_now(connection: Connection) -> int:
+    """Make every resource due at once. How many; they are read within seconds."""
+    cursors.set_up_cursors(connection.practice_id)
+    rows = PollCursor.objects.for_practice(connection.practice_id).filter(connection=connection)
+    count = cursors.poll_now(rows.values_list("pk", flat=True))
+    bell.ring(bell.POLLS, waiting_jobs=1)
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of trying one capability."""
+
+    capability: Capability
+    words: str
+    is_fine: bool
+
+
+def try_all(connection: Connection, user: Any) -> list[Tried]:
+    """Try every capability that the connection needs, and keep who did it when all are fine. Signing in comes
+    first: without it nothing else is tried."""
+    profile = profiles([connection.practice_id])[connection.practice_id].connections[connection.pk]
+    client = client_for(profile, patience=30.0)
+    tried: list[Tried] = []
+    for number, capability in enumerate(capabilities(connection)):
+        tried.append(_try(client, capability))
+        if number == 0 and not tried[0].is_fine:
+            break
+    is_fine = bool(tried) and all(one.is_fine for one in tried)
+    ticks = {name: value for name, value in (connection.ticks or {}).items() if name != TESTED}
+    if is_fine:
+        ticks[TESTED] = {"by": str(user), "at": timezone.now().isoformat()}
+    if ticks != connection.ticks:
+        connection.ticks = ticks
+        connection.save(update_fields=["ticks"])
+    return tried
+
+
+def _try(client: Any, capability: Capability) -> Tried:
+    try:
+        return Tried(capability, str(client.test(capability.name)), True)
+    except ContractError as error:
+        words = f"{error} {error.vendor_words}".strip() if error.vendor_words else str(error)
+        return Tried(capability, words, False)
+
+
+def wrong_fields(manifest: Manifest, tried: Sequence[Tried]) -> list[str]:
+    """Labels of the credentials to look at, where what failed names them or it was the sign-in that failed."""
+    failed = [one for one in tried if not one.is_fine]
+    words = " ".join(one.words for one in failed).casefold()
+    named = [field.label for field in manifest.credentials if field.label.casefold() in words]
+    if not named and failed and failed[0] is tried[0]:
+        named = [field.label for field in manifest.credentials]
+    return named
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull of locations changed, by name."""
+
+    made: tuple[str, ...]
+    renamed: tuple[str, ...]
+    found: int
+
+
+def pull_locations(connection: Connection) -> Pulled:
+    """Make the practice's locations that are missing here, and take over changed names. Raises the contract's
+    errors. None is deleted: what is mapped stays mapped."""
+    profile = profiles([connection.practice_id])[connection.practice_id].connections[connection.pk]
+    listed = client_for(profile, patience=30.0).locations()
+    known = {row.external_id: row for row in Location.objects.for_practice(connection.practice_id)}
+    made, renamed = [], []
+    for ref in listed:
+        row = known.get(ref.external_id)
+        name = (ref.name or ref.external_id)[:200]
+        if row is None:
+            Location.objects.create(practice=connection.practice, external_id=ref.external_id, name=name)
+            made.append(name)
+        elif ref.name and row.name != name:
+            row.name = name
+            row.save(update_fields=["name"])
+            renamed.append(name)
+    return Pulled(tuple(made), tuple(renamed), len(listed))
+
+
+# --- back-fills -------------------------------------------------------------------------------------------------
+
+
+class BackfillForm(forms.Form):
+    """Which resource, and from which day on."""
+
+    resource = forms.ChoiceField(label="What", widget=UnfoldAdminSelectWidget)
+    # The browser's own calendar: by keyboard, by finger, in the person's language.
+    since = forms.DateField(label="From", widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}))
+
+    def __init__(self, connection: Connection, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.connection = connection
+        rows = PollCursor.objects.for_practice(connection.practice_id).filter(
+            connection=connection, primed_at__isnull=False
+        )
+        self.cursors = {row.resource: row for row in rows}
+        self.resources: dict[str, Resource] = cursors.resources_of(registry()[connection.emr])
+        choices = [(name, self.resources[name].label) for name in self.cursors if name in self.resources]
+        self.fields["resource"].choices = choices  # type: ignore[attr-defined]
+
+    def clean_since(self) -> date:
+        since: date = self.cleaned_data["since"]
+        if since > timezone.now().date():
+            raise forms.ValidationError("Choose a day that is over.")
+        if since < timezone.now().date() - timedelta(days=3650):
+            raise forms.ValidationError("Choose a day within the last ten years.")
+        return since
+
+    @property
+    def cursor(self) -> PollCursor:
+        """The cursor that was chosen."""
+        return self.cursors[self.cleaned_data["resource"]]
+
+    def estimate(self) -> backfill.Estimate:
+        """About what it will cost."""
+        speed = registry()[self.connection.emr].part("client").CALLS_PER_SECOND
+        resource = self.resources[self.cleaned_data["resource"]]
+        return backfill.estimate(self.cursor, resource, speed, self.cleaned_data["since"])
+
+    def start(self, user: Any) -> bool:
+        """Ask for it. False while another one goes on."""
+        try:
+            backfill.ask(self.cursor, self.cleaned_data["since"], user)
+        except IntegrityError:
+            return False
+        return True
+
+
+class StopForm(BaseDialogForm):
+    """Nothing to fill in."""
+
+
+def stop_backfills(connection: Connection) -> int:
+    """Stop what goes on. How many."""
+    rows = Backfill.objects.for_practice(connection.practice_id).filter(
+        cursor__connection=connection, state__in=(BackfillState.WAITING, BackfillState.READING)
+    )
+    return sum(backfill.stop(row) for row in rows)
+
+
+def has_open_backfill(connection: Connection) -> bool:
+    """Whether one waits or reads."""
+    rows = Backfill.objects.for_practice(connection.practice_id).filter(cursor__connection=connection)
+    return bool(rows.filter(state__in=(BackfillState.WAITING, BackfillState.READING)).exists())

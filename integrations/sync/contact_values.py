@@ -1,0 +1,94 @@
+"""The values that a contact is written with, and whether the CRM kept them."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import cast
+
+from integrations.contract.errors import ConfigError, RejectedError
+from integrations.crm.calls import ContactValues
+from integrations.crm.client import Json
+from integrations.crm.fields import custom_field_values, echo_missing, native_differences
+from integrations.models import Effect, Incident, SubAccount
+from integrations.signals import raise_config_version
+from integrations.sync import identity, stored
+from integrations.sync.incidents import open_incident
+from integrations.sync.recipient import Recipient
+
+
+def contact_values(to: Recipient, effect: Effect) -> ContactValues:
+    """What is sent, with the sub-account's field ids. Raises ConfigError for a field that it lacks."""
+    body = effect.body
+    values = cast(ContactValues, dict(body["native"]))
+    if body.get("birth_date") and not to.account.refuses_birth_date:
+        values["dateOfBirth"] = body["birth_date"]
+    custom = {name: stored.unpack(value) for name, value in body["custom"].items()}
+    money = body.get("money") or {}
+    if "after" in money and not money.get("written"):
+        custom[identity.LIFETIME_VALUE] = Decimal(money["after"])
+    items, missing = custom_field_values(custom, to.account.fields)
+    if missing:
+        to.refresh_fields()
+        items, missing = custom_field_values(custom, to.account.fields)
+    if missing:
+        names = ", ".join(f'"{name}"' for name in sorted(missing))
+        raise ConfigError(
+            f"The sub-account {to.account.key} lacks the custom field {names}, or it has another type: "
+            "provision the fields of this EMR."
+        )
+    if items:
+        values["customFields"] = items
+    return values
+
+
+def is_birth_date_refused(to: Recipient, values: ContactValues, error: RejectedError) -> bool:
+    """Whether the CRM refused for the native birth date: then it is taken out of ``values`` for good."""
+    if "dateOfBirth" not in values or "dateOfBirth" not in str(error.details.get("fields")):
+        return False
+    values.pop("dateOfBirth")
+    SubAccount.objects.for_practice(to.work.profile.id).filter(pk=to.account.id).update(
+        refuses_birth_date=True
+    )
+    raise_config_version(to.work.profile.id)
+    open_incident(
+        to.work.profile.id,
+        "birth_date_refused",
+        f"Sub-account {to.account.key} does not take the native date of birth; the custom field is written.",
+        sub_account_id=to.account.id,
+    )
+    return True
+
+
+def check_echo(to: Recipient, effect: Effect, values: ContactValues, echo: Json) -> None:
+    """What the CRM did not keep although it said yes: fields with a stale id, values it changed."""
+    assert to.contact is not None
+    missing = echo_missing(values.get("customFields", []), echo)
+    if missing and not _are_reported(to, missing):
+        to.refresh_fields(force=True)
+        values = contact_values(to, effect)
+        echo = to.client.update_contact(to.contact.crm_id, {"customFields": values.get("customFields", [])})
+        _report(to, echo_missing(values.get("customFields", []), echo))
+    for name in native_differences(values, echo):
+        if name in ("email", "phone") and to.work.event.patient is not None:
+            identity.clash(to.work.event.patient, to.account, name, "")
+    identity.learn(to.contact, echo, to.account)
+
+
+def _are_reported(to: Recipient, missing: Sequence[str]) -> bool:
+    """Whether there is an incident about each of these fields: reading the field list again helps nothing."""
+    subjects = [f"field {to.account.id}:{crm_id}" for crm_id in missing]
+    rows = Incident.objects.for_practice(to.work.profile.id).filter(
+        kind="field_not_stored", subject__in=subjects, closed_at=None
+    )
+    return rows.count() == len(set(subjects))
+
+
+def _report(to: Recipient, missing: Sequence[str]) -> None:
+    names = {crm_id: name for name, (crm_id, _) in to.account.fields.items()}
+    for crm_id in missing:
+        open_incident(
+            to.work.profile.id,
+            "field_not_stored",
+            f'The CRM accepts but does not keep the custom field "{names.get(crm_id, crm_id)}": check it there.',
+            subject=f"field {to.account.id}:{crm_id}",
+            sub_account_id=to.account.id,
+        )
