@@ -16,10 +16,13 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from integrations.crm.signature import is_public_key
+
 REDIS_SCHEMES = {"redis", "rediss", "unix"}
 LIMITS = {
     "POLL_SECONDS": (1, 86_400),
     "PAYLOAD_DAYS": (1, 3_650),
+    "CRM_WEBHOOK_SECONDS": (60, 604_800),
     "WORKERS": (1, 64),
     "LANES": (1, 64),
     "POLLS_AT_ONCE": (1, 64),
@@ -121,6 +124,29 @@ def service_account(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="axconnect.E008",
         )
     ]
+
+
+@register()
+def webhook_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Each key that app webhooks are checked with is an Ed25519 public key."""
+    found: list[CheckMessage] = [
+        Error(
+            f"CRM_APP_PUBLIC_KEYS: key {place} is not an Ed25519 public key.",
+            hint="Write the lines between BEGIN and END PUBLIC KEY as one, or unset it for the vendor's own key.",
+            id="axconnect.E013",
+        )
+        for place, key in enumerate(settings.CRM_APP_PUBLIC_KEYS, start=1)
+        if not is_public_key(key)
+    ]
+    if settings.CRM_APP_ALLOW_RSA:
+        found.append(
+            Warning(
+                "CRM_APP_ALLOW_RSA takes webhooks that are signed in the older way.",
+                hint="Unset it: the CRM signs every webhook with Ed25519 since September 2026.",
+                id="axconnect.W014",
+            )
+        )
+    return found
 
 
 @register()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from axconnect.embedded_redis import EmbeddedRedis, free_port
+from integrations.sandbox.webhooks import public_key
 
 LOOPBACK = "127.0.0.1"
 # In the demo somebody looks on; a real EMR is asked far less often.
@@ -82,13 +83,15 @@ def _demo_environment(launch: Launch) -> dict[str, str]:
     neighbour = launch.address[1] + 1
     port = neighbour if neighbour <= 65535 and not listens(LOOPBACK, neighbour) else free_port()
     url = f"http://{LOOPBACK}:{port}"
+    # Hexadecimal: it is given on a command line, where a leading dash would make it an option.
+    key = secrets.token_hex(16)
     return {
         "DEMO": "true",
         "ALLOW_PRIVATE_HOSTS": "true",
         "CRM_API_BASE_URL": f"{url}/crm",
         "SANDBOX_URL": url,
-        # Hexadecimal: it is given on a command line, where a leading dash would make it an option.
-        "SANDBOX_KEY": secrets.token_hex(16),
+        "SANDBOX_KEY": key,
+        "CRM_APP_PUBLIC_KEYS": public_key(key),
     }
 
 

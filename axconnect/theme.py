@@ -60,6 +60,12 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _item("Events", "bolt", "integrations_inboundevent_changelist", **_badge("parked", "danger")),
             _item(
+                "Failed creates",
+                "person_alert",
+                "integrations_createrequest_changelist",
+                **_badge("failed_creates"),
+            ),
+            _item(
                 "Identity questions",
                 "diversity_3",
                 "integrations_identityquestion_changelist",

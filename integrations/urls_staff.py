@@ -2,9 +2,10 @@
 
 from django.urls import URLPattern, path
 
-from integrations.views import dashboard, sandbox
+from integrations.views import dashboard, sandbox, sandbox_creates
 
 urlpatterns: list[URLPattern] = [
     path("dashboard/live/", dashboard.live_page, name="dashboard-live"),
     *sandbox.urlpatterns,
+    *sandbox_creates.urlpatterns,
 ]

@@ -3,6 +3,7 @@
 from integrations.admin import (
     connections,
     contacts,
+    creates,
     events,
     identity,
     incidents,
@@ -15,6 +16,7 @@ from integrations.admin import (
 __all__ = [
     "connections",
     "contacts",
+    "creates",
     "events",
     "identity",
     "incidents",

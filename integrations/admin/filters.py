@@ -12,6 +12,7 @@ from unfold.utils import parse_date_str
 
 from integrations.emrs import registry
 from integrations.models import Connection
+from integrations.sync.create_back.tags import LABELS
 from tenants.models import Practice
 from tenants.roles import Right
 from tenants.scoped_admin import practice_choices, rows_with
@@ -79,7 +80,7 @@ class EventKindFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         kinds = {kind.name: kind.label for emr in registry().values() for kind in emr.manifest.events}
-        return sorted(kinds.items(), key=lambda pair: pair[1])
+        return sorted((kinds | LABELS).items(), key=lambda pair: pair[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(kind=self.value()) if self.value() else queryset

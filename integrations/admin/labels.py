@@ -14,6 +14,7 @@ from integrations.models import (
     ParkedAs,
     SubAccount,
 )
+from integrations.sync.create_back.tags import LABELS
 
 GOOD, NEUTRAL, ASKS, BAD, NEWS = "success", "default", "warning", "danger", "info"
 
@@ -90,6 +91,8 @@ def health(side: Connection | SubAccount) -> tuple[str, str]:
 
 def kind_label(event: InboundEvent) -> str:
     """What happened, in the words of the EMR's manifest."""
+    if event.connection is None and event.kind in LABELS:
+        return LABELS[event.kind]
     emr = registry().get(event.connection.emr) if event.connection else None
     declared = emr.manifest.event(event.kind) if emr else None
     return declared.label if declared else (event.kind or "Unreadable event")

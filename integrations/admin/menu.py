@@ -13,6 +13,7 @@ from unfold.dataclasses import SearchResult
 from categorization.models import AppointmentType
 from integrations.models import (
     Connection,
+    CreateRequest,
     EventState,
     IdentityQuestion,
     InboundEvent,
@@ -20,6 +21,7 @@ from integrations.models import (
     LedgerRow,
     LedgerState,
 )
+from integrations.models.creates import FAILED
 from integrations.models.narrowing import open_events
 from tenants.models import Location
 from tenants.roles import Right, may
@@ -58,6 +60,7 @@ def _badge(model: type[Model], narrow: Callable[[Any], QuerySet[Any]]) -> Callab
 
 
 parked = _badge(InboundEvent, lambda rows: open_events(rows).filter(state=EventState.PARKED))
+failed_creates = _badge(CreateRequest, lambda rows: rows.filter(state__in=FAILED))
 questions = _badge(IdentityQuestion, lambda rows: rows.filter(answer=""))
 incidents = _badge(Incident, lambda rows: rows.filter(closed_at__isnull=True))
 refused = _badge(Connection, lambda rows: rows.filter(needs_reauth_since__isnull=False))
@@ -81,6 +84,12 @@ PAGES = [
         "categorization_appointmenttype_changelist?confirmed=no",
         "category",
         "uncategorized",
+    ),
+    (
+        "Failed creates",
+        "integrations_createrequest_changelist",
+        "person_alert",
+        "two-way tag patient missing retry",
     ),
     (
         "Identity questions",

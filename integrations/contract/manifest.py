@@ -116,6 +116,8 @@ class Manifest:
     checklist: tuple[ChecklistItem, ...] = ()
     payload_fields: tuple[PayloadField, ...] = ()
     create_tags: tuple[str, ...] = ()
+    # The CRM field in which a practice with several locations says where a new patient belongs (name or id).
+    create_location_field: str = ""
     default_base_url: str = ""
     free_tasks_per_cycle: int = 0
     task_price: str = ""

@@ -69,7 +69,7 @@ def manifest_faults(folder: Path) -> list[str]:
             f'{what} "{name}" is declared twice' for name in sorted({n for n in names if names.count(n) > 1})
         ]
         faults += [f"{what} without a name"] if not all(name.strip() for name in names) else []
-    for what in ("patient_id_field", "birthday_field", "payment_id_field"):
+    for what in ("patient_id_field", "birthday_field", "payment_id_field", "create_location_field"):
         name = getattr(manifest, what)
         faults += [f'{what} "{name}" is not among the fields'] if name and name not in field_names else []
     faults += [

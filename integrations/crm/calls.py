@@ -77,6 +77,7 @@ FIND_DUPLICATE = Call("find_duplicate", "GET", "/contacts/search/duplicate", "co
 SEARCH_CONTACTS = Call("search_contacts", "POST", "/contacts/search", "contacts.readonly")
 ADD_TAGS = Call("add_tags", "POST", "/contacts/{}/tags", "contacts.write", writes=True)
 REMOVE_TAGS = Call("remove_tags", "DELETE", "/contacts/{}/tags", "contacts.write", writes=True)
+LIST_TAGS = Call("list_tags", "GET", "/locations/{}/tags", "locations/tags.readonly")
 LIST_NOTES = Call("list_notes", "GET", "/contacts/{}/notes", "contacts.readonly")
 CREATE_NOTE = Call("create_note", "POST", "/contacts/{}/notes", "contacts.write", writes=True)
 ENROL = Call("enrol", "POST", "/contacts/{}/workflow/{}", "contacts.write", writes=True)

@@ -144,6 +144,11 @@ class CrmClient:
         }
         return self._list(self.request(calls.SEARCH_CONTACTS, body=body), "contacts", calls.SEARCH_CONTACTS)
 
+    def list_tags(self) -> list[str]:
+        """The names of all tags that the sub-account knows."""
+        found = self._list(self.request(calls.LIST_TAGS, self.subaccount_id), "tags", calls.LIST_TAGS)
+        return [name for row in found if isinstance(name := row.get("name"), str)]
+
     def add_tags(self, contact_id: str, tags: Sequence[str]) -> list[str]:
         """Add tags (the CRM keeps them trimmed and in lower case). Returns all tags when the CRM shows
         them."""

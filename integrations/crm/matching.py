@@ -143,6 +143,21 @@ def fits(person: Person, contact: Contact, *, patient_id_field: str = "", birthd
     return _last_names_agree(person.last_name, last)
 
 
+def same_first(one: str, other: str) -> bool:
+    """Whether two first names are one, by the rules of ``fits``. Empty ones are not."""
+    return bool(_first(one)) and _first(one) == _first(other)
+
+
+def same_last(one: str, other: str) -> bool:
+    """Whether two last names are one, by the rules of ``fits``. Empty ones are not."""
+    return bool(_last(one)) and _last(one) == _last(other)
+
+
+def last_names_agree(one: str, other: str) -> bool:
+    """Whether two last names do not contradict: equal, one missing, or sharing a part."""
+    return _last_names_agree(one, other)
+
+
 def _is_other_patient(person: Person, contact: Contact, patient_id_field: str) -> bool:
     stored = field_value(contact, patient_id_field) if patient_id_field else None
     return bool(stored) and bool(person.external_id) and str(stored).strip() != person.external_id

@@ -1,6 +1,7 @@
 """Everything the engine remembers. Rows are practice-owned and read through the scoped manager."""
 
 from integrations.models.connections import Connection, ConnectionState
+from integrations.models.creates import CreateRequest, CreateState, TagSweep
 from integrations.models.effects import Effect, EffectKind, EffectState
 from integrations.models.events import (
     EventState,
@@ -47,6 +48,8 @@ __all__ = [
     "ConnectionToken",
     "Contact",
     "ContactLink",
+    "CreateRequest",
+    "CreateState",
     "CustomField",
     "Effect",
     "EffectKind",
@@ -76,6 +79,7 @@ __all__ = [
     "Source",
     "Stage",
     "SubAccount",
+    "TagSweep",
     "Trigger",
     "Visit",
     "WorkflowMapping",

@@ -24,6 +24,7 @@ class SubAccount:
     pipelines: list[Record] = field(default_factory=list)
     workflows: dict[str, Record] = field(default_factory=dict)
     tags: dict[str, Record] = field(default_factory=dict)
+    webhooks: Record = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.fields = CustomFields(self.id)
@@ -80,6 +81,7 @@ class SubAccount:
             "pipelines": self.pipelines,
             "workflows": list(self.workflows.values()),
             "tags": list(self.tags.values()),
+            "webhooks": self.webhooks,
             "custom_fields": self.fields.dump(),
         }
 
@@ -91,5 +93,6 @@ class SubAccount:
         account.keep_pipelines(dumped["pipelines"])
         account.workflows = {flow["id"]: flow for flow in dumped["workflows"]}
         account.tags = {tag["name"]: tag for tag in dumped["tags"]}
+        account.webhooks = dict(dumped.get("webhooks", {}))
         account.fields.load(dumped["custom_fields"])
         return account

@@ -13,6 +13,7 @@ from .records import Record, full_name
 from .routing import Route, Router
 from .setup import Setup
 from .state import State
+from .values import clean_tags
 from .wire import ApiError, bad_request, not_found, parse_json, plain_error, read_body, send_json
 
 CARDS_PER_STAGE, CONTACTS_PER_PAGE, LOG_ENTRIES = 50, 50, 100
@@ -193,9 +194,10 @@ def enrolments(order: Order) -> Record:
 
 
 def sub_accounts(order: Order) -> Record:
-    """GET /sub-accounts: how each is set up, without its tokens."""
+    """GET /sub-accounts: how each is set up, without its tokens and webhooks."""
+    hidden = ("tokens", "webhooks")
     shown = [
-        {name: part for name, part in one.dump().items() if name != "tokens"} for one in order.accounts()
+        {name: part for name, part in one.dump().items() if name not in hidden} for one in order.accounts()
     ]
     return {"sub_accounts": shown}
 
@@ -226,6 +228,61 @@ def set_up(order: Order) -> Record:
         "workflows": {one["name"]: key for key, one in account.workflows.items()},
         "pipelines": account.pipelines,
     }
+
+
+def set_webhooks(order: Order) -> Record:
+    """POST /webhooks: whom a sub-account tells of tags.
+
+    `{location_id, workflow: {url, secret, tags: [names that start it]}, app: {url}}`; a part that is left out is off.
+    """
+    account = order.account(str(order.body.get("location_id", "")))
+    account.webhooks = {name: order.body[name] for name in ("workflow", "app") if order.body.get(name)}
+    order.state.touch()
+    return {"webhooks": sorted(account.webhooks)}
+
+
+def webhooks(order: Order) -> Record:
+    """GET /webhooks: the last deliveries, `{sent: [{at, status}]}`; status 0 where nobody answered."""
+    return {"sent": list(order.state.outgoing.sent)}
+
+
+def change_contact(order: Order) -> Record:
+    """POST /contacts/{id}: what somebody who works in the CRM changes there.
+
+    `{native: {name: value}, fields: {name: value}, add_tags: [...], remove_tags: [...], delete: true}`
+    """
+    state = order.state
+    found = state.contacts.get(order.params[0])
+    if found is None:
+        raise not_found("no contact has this id")
+    if order.body.get("delete"):
+        state.told("contact_deleted", found)
+        state.drop_contact(found)
+        state.wrote_contact(found, gone=True)
+        return {"id": found["id"]}
+    account = state.accounts[found["locationId"]]
+    keys = account.index.keys_of(found)
+    found |= order.body.get("native", {})
+    for name, value in order.body.get("fields", {}).items():
+        field_of = account.fields.named(name, "contact")
+        if field_of is None:
+            raise bad_request(f"fields.{name} is not a custom field of the sub-account")
+        found["customFields"][field_of["id"]] = value
+    account.index.change(found, keys)
+    before = list(found["tags"])
+    gone, new = clean_tags(order.body.get("remove_tags", [])), clean_tags(order.body.get("add_tags", []))
+    found["tags"] = list(dict.fromkeys([*(tag for tag in before if tag not in gone), *new]))
+    account.learn_tags(new)
+    if found["tags"] != before:
+        state.tags_changed(found, before)
+    state.wrote_contact(found)
+    state.touch()
+    return {"id": found["id"], "tags": list(found["tags"])}
+
+
+def emr(order: Order) -> Record:
+    """GET /emrs/{slug}: everything that an EMR's sandbox keeps."""
+    return order.state.emr(order.params[0])
 
 
 def show_faults(order: Order) -> Record:
@@ -274,9 +331,13 @@ ROUTER: Router[OrderHandler] = Router(
         Route("GET /board", board),
         Route("GET /contacts", contacts),
         Route("GET /contacts/{id}", contact),
+        Route("POST /contacts/{id}", change_contact),
+        Route("GET /webhooks", webhooks),
+        Route("POST /webhooks", set_webhooks),
         Route("GET /enrolments", enrolments),
         Route("GET /sub-accounts", sub_accounts),
         Route("POST /sub-accounts", set_up),
+        Route("GET /emrs/{slug}", emr),
         Route("GET /faults", show_faults),
         Route("POST /faults", set_faults),
         Route("DELETE /faults", clear_faults),

@@ -11,6 +11,7 @@ from .faults import Faults
 from .index import LateView
 from .journal import Feed, RequestLog
 from .records import Record, full_name
+from .webhooks import Outgoing
 
 
 class State:
@@ -24,6 +25,7 @@ class State:
         self.closing = threading.Event()
         self.faults = Faults(self.closing)
         self.log = RequestLog()
+        self.outgoing = Outgoing(self.key, self.closing)
         self.writes = 0
         self._late_contacts, self._late_opportunities = LateView(), LateView()
         self.accounts: dict[str, SubAccount] = {}
@@ -107,6 +109,15 @@ class State:
         self.feed.add(
             kind, contact["locationId"], contact_id=contact["id"], contact_name=full_name(contact), **details
         )
+
+    def tags_changed(self, contact: Record, before: list[str]) -> None:
+        """Put a change of tags into the feed, and tell whom the sub-account wants told."""
+        account, tags = self.accounts[contact["locationId"]], list(contact["tags"])
+        self.told("tags_changed", contact, tags=tags)
+        names = {key: one["name"] for key, one in account.fields.by_id.items()}
+        fields = {names[key]: value for key, value in contact["customFields"].items() if key in names}
+        added = [tag for tag in tags if tag not in before]
+        self.outgoing.tags_changed(account.webhooks, contact, added, fields)
 
     def wrote_contact(self, contact: Record, gone: bool = False) -> None:
         """Note a contact's write for the search index, where that lags."""

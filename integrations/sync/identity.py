@@ -16,6 +16,7 @@ from integrations.crm.client import CrmClient, Json
 from integrations.crm.fields import field_key, field_value, normalized_email, normalized_phone
 from integrations.models import Contact, ContactLink, IdentityQuestion, Patient, SubAccount
 from integrations.sync import circuit
+from integrations.sync.create_back.in_flight import BeingCreated, is_being_created
 from integrations.sync.crm_access import client_for
 from integrations.sync.profile import SubAccountProfile
 from integrations.sync.release import LEFT_OUT, release_identity
@@ -68,17 +69,15 @@ def find(
 
     Linked: no call. Else the CRM is asked by the EMR's patient id, e-mail and phone, and the one who fits is
     linked. ``look`` false never asks: what is only recorded needs no contact.
+
+    Raises BeingCreated while this very patient is being created from the CRM.
     """
-    link = (
-        ContactLink.objects.across_practices()
-        .filter(
-            patient__connection_id=work.connection.id,
-            patient__external_id=person.external_id,
-            sub_account_id=account.id,
-        )
-        .select_related("patient", "contact")
-        .first()
-    )
+    link = _link(work, person, account)
+    if link is None and look and work.connection.emr.has_part("create"):
+        if is_being_created(work.profile.id, work.connection.id, person):
+            raise BeingCreated
+        # The link could have been made between the two looks.
+        link = _link(work, person, account)
     if link is not None:
         return Who(link.patient, link.contact, tuple(link.left_out))
     patient = _patient(work, person)
@@ -90,6 +89,16 @@ def find(
     if not look or not (reachable.email or reachable.phone):
         return Who(patient, None)
     return _match(work, patient, person, reachable, account)
+
+
+def _link(work: "Work", person: Person, account: SubAccountProfile) -> ContactLink | None:
+    rows = ContactLink.objects.across_practices().filter(
+        patient__connection_id=work.connection.id,
+        patient__external_id=person.external_id,
+        sub_account_id=account.id,
+    )
+    found: ContactLink | None = rows.select_related("patient", "contact").first()
+    return found
 
 
 def _patient(work: "Work", person: Person) -> Patient:

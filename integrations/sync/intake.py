@@ -101,7 +101,8 @@ def store(door: Door, raw: bytes, receipt: Receipt, now: datetime | None = None)
     """Keep one delivery and ring the bell. Committed when it returns.
 
     A delivery with an event id that is known, or with a body that came within the last ten minutes without
-    an id, is counted on the event that is there and makes no second one.
+    an id, is counted on the event that is there and makes no second one. A body of the CRM counts as the same
+    only until its event is finished: a tag that is added again comes in the very same words.
     """
     now = now or timezone.now()
     if receipt.event_id:
@@ -137,8 +138,10 @@ def _known(door: Door, dedupe_key: str, now: datetime, *, by_body: bool) -> tupl
     row = rows.values_list("pk", "state", "received_at").first()
     if row is None:
         return None
-    if by_body and now - row[2] > SAME_BODY:
-        # The same body long after is a new event; the old row gives up the key.
+    is_over = door.connection_id is None and row[1] not in (EventState.WAITING, EventState.HELD)
+    if by_body and (is_over or now - row[2] > SAME_BODY):
+        # The same body long after is a new event; so is, at once, a tag that was answered and is added again,
+        # whose body says nothing new. The old row gives up the key.
         rows.update(dedupe_key=f"{dedupe_key[:60]}:{row[0]}")
         return None
     return row[0], row[1]

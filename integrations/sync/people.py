@@ -27,10 +27,15 @@ def demographics_of(person: Person) -> dict[str, Any]:
 
 def person_of(patient: Patient) -> Person:
     """The person behind a patient row."""
-    values = dict(patient.demographics or {})
+    return person_from(patient.demographics, patient.external_id)
+
+
+def person_from(demographics: dict[str, Any] | None, external_id: str = "") -> Person:
+    """The person behind what ``demographics_of`` kept."""
+    values = dict(demographics or {})
     if values.get("birth_date"):
         values["birth_date"] = date.fromisoformat(values["birth_date"])
-    return Person(external_id=patient.external_id, **values)
+    return Person(external_id=external_id, **values)
 
 
 def plain_words(text: str) -> list[str]:

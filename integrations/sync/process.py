@@ -31,6 +31,9 @@ from integrations.models import (
     SubAccount,
 )
 from integrations.sync import circuit, hot, lanes
+from integrations.sync.create_back.in_flight import WAIT_SECONDS as BEING_CREATED_SECONDS
+from integrations.sync.create_back.in_flight import BeingCreated
+from integrations.sync.create_back.run import work_tag_event
 from integrations.sync.deliver import ContactGone, Delivery, HeldForIdentity, InDoubt
 from integrations.sync.emr_access import enriched, enriches
 from integrations.sync.incidents import open_incident
@@ -85,8 +88,19 @@ def _waiting(lane: Claimed) -> list[InboundEvent]:
 def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) -> bool:
     """Work on one event. False when the lane has to wait; it is given back then."""
     side: tuple[type[Connection] | type[SubAccount], int] | None = None
+
+    def facing(kind: type[Connection] | type[SubAccount], pk: int) -> None:
+        nonlocal side
+        side = (kind, pk)
+
     try:
         try:
+            if event.connection_id is None:
+                if _gate_practice(event, profile):
+                    work_tag_event(event, lane, profile, facing)
+                    _finish(event)
+                    lane.attempts = 0
+                return True
             connection = profile.connections[event.connection_id or 0]
             work = Work(event, lane, profile, connection)
             if not _gate(work):
@@ -131,6 +145,8 @@ def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) ->
         lanes.postpone(lane, 0, "The contact is gone in the CRM: matched again.", is_failure=False)
     except InDoubt as doubt:
         lanes.postpone(lane, doubt.seconds, str(doubt), is_failure=False)
+    except BeingCreated as being:
+        lanes.postpone(lane, BEING_CREATED_SECONDS, str(being), is_failure=False)
     except ContactBusy:
         lanes.postpone(
             lane, BUSY_CONTACT_SECONDS, "The contact is being written by another lane.", is_failure=False
@@ -169,15 +185,21 @@ def _side_of(event: InboundEvent) -> tuple[type[SubAccount], int] | None:
 
 def _gate(work: Work) -> bool:
     """Whether the event may be worked on now. Held while the practice is not live; waits while paused."""
-    event, profile, connection = work.event, work.profile, work.connection
+    if not _gate_practice(work.event, work.profile):
+        return False
+    if work.connection.is_paused:
+        raise _Wait(PAUSED_SECONDS, "The connection is paused; its events go on in order when it is resumed.")
+    return True
+
+
+def _gate_practice(event: InboundEvent, profile: PracticeProfile) -> bool:
     if not profile.is_live:
         reason = "The practice is not live yet: recorded, nothing is written until it goes live."
-        work.tell("held", reason)
+        event.story.append({"step": "held", "text": reason})
         _close(event, EventState.HELD, reason=reason, held_for=HeldFor.LIVE)
         return False
-    if profile.is_paused or connection.is_paused:
-        what = "practice" if profile.is_paused else "connection"
-        raise _Wait(PAUSED_SECONDS, f"The {what} is paused; its events go on in order when it is resumed.")
+    if profile.is_paused:
+        raise _Wait(PAUSED_SECONDS, "The practice is paused; its events go on in order when it is resumed.")
     return True
 
 

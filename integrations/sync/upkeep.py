@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from integrations.models import EventState, HeldFor, InboundEvent
 from integrations.models.narrowing import open_events
+from integrations.sync.create_back.sweep import sweep_due
 from integrations.sync.release import release_categories
 from integrations.sync.retention import purge
 from integrations.sync.watch import watch
@@ -17,9 +18,11 @@ _purged_on: date | None = None
 
 def run_upkeep() -> None:
     """Release what was held at the very moment in which its category was confirmed, look after connections that
-    have gone quiet; once a day, delete what retention says."""
+    have gone quiet; once an hour, look for create tags that nobody acted on; once a day, delete what retention
+    says."""
     release_overlooked()
     watch()
+    sweep_due()
     purge_daily()
 
 

@@ -9,11 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, F, Max, Min, Model, Q
+from django.urls import reverse
 
 from categorization.models import AppointmentType
 from integrations.emrs import registry
 from integrations.models import (
     Connection,
+    CreateRequest,
+    CreateState,
     Effect,
     EffectKind,
     EffectState,
@@ -27,10 +30,11 @@ from integrations.models import (
     ParkedAs,
     SubAccount,
 )
+from integrations.models.creates import FAILED
 from integrations.models.narrowing import open_effects, open_events
 from integrations.views.links import list_of, page_of
 from tenants.models import Location, Practice, PracticeKind
-from tenants.roles import Right
+from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with
 
 SHOWN_PER_KIND = 5
@@ -52,7 +56,8 @@ Maker = Callable[[Practice | None, Row], "Item"]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing to do. ``at``: since when it stands there; ``link`` "" where no page solves it."""
+    """One thing to do. ``at``: since when it stands there; ``link`` "" where no page solves it; ``post`` where a
+    press on the button is all it takes ("" for none), with ``press`` as its word."""
 
     title: str
     practice: Practice | None
@@ -60,6 +65,8 @@ class Item:
     at: datetime | None
     link: str
     action: str
+    post: str = ""
+    press: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,7 @@ def attention(user: Any, practices: dict[int, Practice], since: datetime) -> Att
         _parked(scope),
         _uncertain(scope),
         _identities(scope),
+        _failed_creates(scope),
         _uncategorized(scope, held),
         _unmapped(scope, held),
         _not_live(scope, held),
@@ -238,6 +246,42 @@ def _identity(practice: Practice | None, row: Row) -> Item:
     words = f"{shared.capitalize()} of a patient belongs to somebody else in the CRM: {consequence}."
     link = page_of(IdentityQuestion, row["pk"])
     return Item("Who is this contact?", practice, words, row["at"], link, "Decide")
+
+
+def _failed_creates(scope: Scope) -> Group:
+    rows = (
+        scope.rows(CreateRequest)
+        .filter(state__in=FAILED)
+        .order_by("-tried_at")
+        .values("pk", "practice_id", "state", "problems", "why", "connection__emr", at=F("tried_at"))
+    )
+    link = list_of(CreateRequest) or ""
+    return scope.group(
+        "creates",
+        "Failed creates",
+        "person_alert",
+        "warning",
+        list(rows[:MOST_GROUPS]),
+        _failed_create(scope.user),
+        link,
+    )
+
+
+def _failed_create(user: Any) -> Maker:
+    def make(practice: Practice | None, row: Row) -> Item:
+        emr = registry().get(row["connection__emr"])
+        name = emr.manifest.name if emr else row["connection__emr"]
+        words = " ".join(str(problem.get("words", "")) for problem in row["problems"]) or row["why"]
+        link = page_of(CreateRequest, row["pk"])
+        if row["state"] == CreateState.NEEDS_DECISION:
+            return Item(f"Who is this at {name}?", practice, words, row["at"], link, "Decide")
+        post = ""
+        if link and may(user, Right.OPERATE, row["practice_id"]):
+            post = reverse("admin:create-retry", args=[row["pk"]])
+        title = f"Not created in {name}"
+        return Item(title, practice, words, row["at"], link, "Open", post, "Retry")
+
+    return make
 
 
 def _held(scope: Scope) -> list[Row]:

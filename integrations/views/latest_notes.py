@@ -6,6 +6,7 @@ from typing import Any
 
 from integrations.emrs import registry
 from integrations.models import Effect, EffectKind, EffectState, EventState, InboundEvent
+from integrations.sync.create_back.tags import LABELS
 from integrations.views.links import page_of
 from tenants.models import Practice
 from tenants.roles import Right
@@ -56,11 +57,14 @@ def _note(event: dict[str, Any], note: dict[str, Any], practices: dict[int, Prac
 def _why(story: list[dict[str, str]]) -> str:
     """The sentence of an event's story that says what became of the pipeline, else what was decided."""
     told = {row["step"]: row["text"] for row in story}
-    return told.get("pipeline") or told.get("decided") or ""
+    steps = ("pipeline", "decided", "matched", "skipped", "held")
+    return next((told[step] for step in steps if told.get(step)), "")
 
 
 def kind_words(emr: str, kind: str) -> str:
     """An event's kind as people say it: "Appointment booked"."""
+    if not emr and kind in LABELS:
+        return LABELS[kind]
     found = registry().get(emr)
     declared = found.manifest.event(kind) if found else None
     return declared.label if declared else kind.replace("_", " ").replace(".", ": ").capitalize() or "Event"

@@ -3,6 +3,7 @@
 import hmac
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,10 @@ from integrations.contract.protocols import Receipt
 from integrations.contract.reading import text
 from integrations.emrs import emr_for
 from integrations.models import SubAccount
-from integrations.models.events import Source
+from integrations.models.events import Priority, Source
 from integrations.sync import hot
-from integrations.sync.intake import MAX_BODY_BYTES, BadBody, Door, parse_body, receipt_of, store
+from integrations.sync.create_back.tags import WORKFLOW, contact_id_in
+from integrations.sync.intake import MAX_BODY_BYTES, BadBody, Door, Stored, parse_body, receipt_of, store
 from tenants.encryption import decrypt
 
 logger = logging.getLogger(__name__)
@@ -56,15 +58,27 @@ def crm(request: HttpRequest, key: str) -> JsonResponse:
 
 
 def _answer(request: HttpRequest, key: str, door_for: Any) -> JsonResponse:
+    def take() -> Stored:
+        raw = raw_body(request)
+        door, secret, reader = door_for(key)
+        _check_secret(request, secret)
+        return store(door, raw, reader(parse_body(raw)))
+
+    return answer_with(request, take)
+
+
+def answer_with(request: HttpRequest, take: Callable[[], Stored | None]) -> JsonResponse:
+    """The answer to a delivery that ``take`` stores; None from it: the delivery was well and is dropped.
+
+    ``take`` raises Refused, BadBody and DatabaseError: none of them becomes a 5xx, since the CRM repeats nothing
+    but a 429.
+    """
     if request.method != "POST":
         response = refusal(405, "Send events with POST.")
         response["Allow"] = "POST"
         return response
     try:
-        raw = _raw_body(request)
-        door, secret, reader = door_for(key)
-        _check_secret(request, secret)
-        stored = store(door, raw, reader(parse_body(raw)))
+        stored = take()
     except Refused as refused:
         return refusal(refused.status, refused.words)
     except BadBody as error:
@@ -73,12 +87,15 @@ def _answer(request: HttpRequest, key: str, door_for: Any) -> JsonResponse:
         # The CRM repeats nothing but a 429, so that is what a full or absent database answers.
         logger.error("a webhook could not be stored: %s", type(error).__name__)
         return refusal(429, "The event could not be stored just now: send it again.")
+    if stored is None:
+        return JsonResponse({"result": "ignored"})
     return JsonResponse(
         {"event": stored.event_id, "result": stored.result}, status=202 if stored.result == "stored" else 200
     )
 
 
-def _raw_body(request: HttpRequest) -> bytes:
+def raw_body(request: HttpRequest) -> bytes:
+    """The bytes of a body as they came. Raises Refused."""
     length = request.headers.get("Content-Length", "")
     if length.isdigit() and int(length) > MAX_BODY_BYTES:
         raise Refused(413, "The body is larger than 1 MB.")
@@ -118,16 +135,17 @@ def _crm_door(key: str) -> tuple[Door, str, Any]:
     if row is None:
         raise Refused(404, "There is no such webhook address.")
     pk, practice_id, secret = row
-    return Door(practice_id, sub_account_id=pk, source=Source.CRM), secret, _crm_receipt
+    return crm_door(practice_id, pk), secret, _crm_receipt
+
+
+def crm_door(practice_id: int, sub_account_id: int) -> Door:
+    """Where what a sub-account tells comes in."""
+    return Door(practice_id, sub_account_id=sub_account_id, source=Source.CRM, priority=Priority.CREATE_BACK)
 
 
 def _crm_receipt(body: dict[str, Any]) -> Receipt:
     """A workflow's call has no event id; its contact decides the lane."""
-    return Receipt(
-        kind="crm.workflow",
-        patient_id=text(body.get("contact_id") or body.get("id")),
-        ignored_because="Creating patients from the CRM is not switched on for this practice.",
-    )
+    return Receipt(kind=WORKFLOW, patient_id=contact_id_in(WORKFLOW, body))
 
 
 def _check_secret(request: HttpRequest, secret: str) -> None:

@@ -16,6 +16,7 @@ from integrations.models import (
     Connection,
     Contact,
     ContactLink,
+    CreateRequest,
     CustomField,
     Effect,
     IdentityQuestion,
@@ -56,6 +57,7 @@ class World:
     contact: Contact
     event: InboundEvent
     question: IdentityQuestion
+    create: CreateRequest
     incident: Incident
     ledger: LedgerRow
     reveal: PayloadReveal
@@ -170,6 +172,18 @@ def make_world(slug: str, revealed_by: User, **names: str) -> World:
         event=event,
         question=IdentityQuestion.objects.create(
             patient=patient, sub_account=account, candidate_crm_ids=["other1"], clashes=["phone"]
+        ),
+        create=CreateRequest.objects.create(
+            practice=practice,
+            sub_account=account,
+            connection=connection,
+            contact_crm_id="new1",
+            state="needs_fixing",
+            person={"first_name": "Iris", "last_name": LAST_NAME, "email": EMAIL},
+            problems=[{"field": "phone", "words": "Phone is missing."}],
+            asked_at=now,
+            tried_at=now,
+            answered_at=now,
         ),
         incident=Incident.objects.create(
             practice=practice,

@@ -39,6 +39,7 @@ def test_only_our_own_pages_are_registered() -> None:
         "AppointmentType",
         "Connection",
         "Contact",
+        "CreateRequest",
         "IdentityQuestion",
         "InboundEvent",
         "Incident",
@@ -154,7 +155,7 @@ def test_no_page_shows_a_secret(world: World, root: User, specialist: User, agen
 
 def test_names_stand_only_on_the_pages_that_are_about_the_person(world: World, root: User) -> None:
     client = signed_in(root)
-    allowed = {"Contact", "Patient", "IdentityQuestion"}
+    allowed = {"Contact", "Patient", "IdentityQuestion", "CreateRequest"}
     for model, row in rows(world, root):
         page = client.get(url(model, "change", row.pk)).content.decode()  # type: ignore[union-attr,attr-defined]
         title = page[page.index("<title>") : page.index("</title>")]
@@ -162,7 +163,9 @@ def test_names_stand_only_on_the_pages_that_are_about_the_person(world: World, r
         if model.__name__ not in allowed:
             assert LAST_NAME not in page, model
             assert EMAIL not in page, model
-        assert LAST_NAME not in client.get(url(model, "changelist")).content.decode(), model
+        # Whose patient was not created has to stand in the list: it is what the front desk asks about.
+        if model.__name__ != "CreateRequest":
+            assert LAST_NAME not in client.get(url(model, "changelist")).content.decode(), model
 
 
 def test_somebody_switched_off_sees_nothing(world: World, agent: User) -> None:

@@ -108,6 +108,7 @@ USES: dict[str, tuple[str, Any, list[Use]]] = {
         [lambda crm: crm.add_tags("C1", ["VIP ", "vip", "new one"])],
     ),
     "remove_tags": ("/contacts/C1/tags", {"tags": []}, [lambda crm: crm.remove_tags("C1", ["Pnow-Create"])]),
+    "list_tags": ("/locations/LOC1/tags", {"tags": []}, [lambda crm: crm.list_tags()]),
     "list_notes": ("/contacts/C1/notes", {"notes": []}, [lambda crm: crm.list_notes("C1")]),
     "create_note": (
         "/contacts/C1/notes",

@@ -18,6 +18,7 @@ django.setup()
 
 from integrations.models import (  # noqa: E402
     Contact,
+    CreateRequest,
     Effect,
     EventState,
     InboundEvent,
@@ -72,6 +73,12 @@ def ledger(after: int) -> list[dict[str, Any]]:
     ]
 
 
+def creates(contact_id: str) -> list[tuple[str, str, bool]]:
+    """State, EMR patient id and whether the contact was told, of each create request of a contact."""
+    rows = CreateRequest.objects.across_practices().filter(contact_crm_id=contact_id).order_by("pk")
+    return [(row.state, row.external_id, row.answered_at is not None) for row in rows]
+
+
 def incidents() -> list[dict[str, Any]]:
     """Every incident so far, oldest first."""
     rows = Incident.objects.across_practices().order_by("pk")
@@ -112,6 +119,7 @@ _CALLS = {
         newest_event,
         effects,
         ledger,
+        creates,
         incidents,
         leases,
         seconds_left_on_leases,

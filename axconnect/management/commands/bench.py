@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db.models import Max
 
-from axconnect.bench import polls
+from axconnect.bench import creates, polls
 from axconnect.bench.accept import measure
 from axconnect.bench.end_to_end import Result, Shape, stack
 from axconnect.bench.processes import postgres_programs
@@ -28,11 +28,13 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=2)
         parser.add_argument("--lanes", type=int, default=8)
         parser.add_argument(
-            "--only", choices=["accept", "deliver", "polls"], help="leave the other parts out"
+            "--only", choices=["accept", "deliver", "polls", "creates"], help="leave the other parts out"
         )
         parser.add_argument(
             "--connections", type=int, nargs="+", default=[100, 1000], help="connections that are polled"
         )
+        parser.add_argument("--tags", type=int, default=20, help="create tags")
+        parser.add_argument("--tag-every", type=float, default=3.0, help="seconds between two create tags")
         parser.add_argument("--emr-latency", type=int, default=100, help="EMR latency, milliseconds")
         parser.add_argument("--polls-at-once", type=int, default=32, help="polls of each worker at once")
         # What follows is called by the benchmark itself, inside the stack that it started.
@@ -51,6 +53,8 @@ class Command(BaseCommand):
                 continue
             if options["only"] in (None, "polls"):
                 self._polls(database, options)
+            if options["only"] in (None, "creates"):
+                self._creates(database, options)
             if options["only"] in (None, "accept"):
                 self._accepts(database, options["events"])
             if options["only"] in (None, "deliver"):
@@ -88,6 +92,22 @@ class Command(BaseCommand):
                 f"({one.seconds / 3:.0f} % of five minutes), {one.calls} requests, {one.events} events, "
                 f"CPU {1000 * one.cpu_seconds / one.connections:.1f} ms/connection, peak {one.peak_mb:.0f} MB"
             )
+
+    def _creates(self, database: str, options: dict[str, Any]) -> None:
+        every, emr_ms = options["tag_every"], max(200, options["emr_latency"])
+        found = creates.measure(
+            options["tags"],
+            every=every,
+            emr_ms=emr_ms,
+            workers=options["workers"],
+            lanes=options["lanes"],
+            database=database,
+        )
+        self.stdout.write(
+            f"{database}, EMR {emr_ms} ms, CRM {creates.CRM_MS} ms, {found.tags} create tags, one every "
+            f"{every:g} s: patient in the EMR after p50 {found.patient_p50:.2f} s, p95 {found.patient_p95:.2f} s; "
+            f"answer on the contact p95 {found.answer_p95:.2f} s"
+        )
 
     def _accepts(self, database: str, events: int) -> None:
         rates = measure(database, events)

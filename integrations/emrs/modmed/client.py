@@ -89,6 +89,31 @@ class ModMedClient:
             raise TransientError(f"ModMed answered a {kind} with something else.")
         return found
 
+    def day(self) -> date:
+        """Today, by the clock that the engine gave."""
+        return self._access.now().date()
+
+    def find(self, kind: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+        """The first page of a search by a person's values, as a Bundle."""
+        bundle = self._get(f"/{kind}", {"_count": "50", **query}, kind).json
+        if text(child(bundle, "resourceType")) != "Bundle":
+            raise TransientError(f"ModMed answered the search for {kind} with something that is no list.")
+        return dict(bundle)
+
+    def post(self, kind: str, body: Mapping[str, Any]) -> Answer:
+        """Make a resource; the answer may have no body. Raises TransientError with ``may_have_happened`` where
+        it could have been made."""
+        token = self._token()
+        answer = self._post(kind, body, token)
+        if answer.status == 401:
+            answer = self._post(kind, body, self._token(refused=token))
+        if is_fine(answer):
+            return answer
+        error = refusal(answer, kind)
+        if isinstance(error, TransientError):
+            error.may_have_happened = True
+        raise error
+
     def locations(self) -> Sequence[LocationRef]:
         """The practice's active clinic sites."""
         return [
@@ -178,6 +203,19 @@ class ModMedClient:
             f"{self._base}{FHIR_PATH}{path}",
             headers={"Authorization": f"Bearer {token}", "Accept": FHIR_JSON},
             params=dict(query),
+        )
+
+    def _post(self, kind: str, body: Mapping[str, Any], token: str) -> Answer:
+        return self._call(
+            "POST",
+            f"{self._base}{FHIR_PATH}/{kind}",
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Accept": FHIR_JSON,
+                "Content-Type": FHIR_JSON,
+                "Prefer": "return=representation",
+            },
+            json=dict(body),
         )
 
     def _call(self, method: str, url: str, *, headers: Mapping[str, str], **parts: Any) -> Answer:

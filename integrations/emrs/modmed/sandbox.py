@@ -165,7 +165,7 @@ def _fhir(firm: Firm, request: _Request, path: Sequence[str]) -> Reply:
     if kind not in KINDS or len(path) > 2:
         raise Refused(404, shapes.outcome(f"Unknown resource type '{kind}'", "not-supported"))
     if request.method == "POST" and kind == "Patient" and len(path) == 1:
-        return _created(create_patient(firm, request.body()), request.header("Prefer"))
+        return _created(firm, create_patient(firm, request.body()), request.header("Prefer"))
     if request.method != "GET":
         raise Refused(405, shapes.outcome("Not supported", "not-supported"))
     if len(path) == 1:
@@ -178,9 +178,12 @@ def _fhir(firm: Firm, request: _Request, path: Sequence[str]) -> Reply:
     return 200, found, {}
 
 
-def _created(patient: Json, prefer: str) -> Reply:
+def _created(firm: Firm, patient: Json, prefer: str) -> Reply:
+    if firm.spring("lost_creates"):
+        raise Refused(500, "<html><body><h1>Internal Server Error</h1></body></html>")
+    is_silent = firm.trap("silent_creates")
     address = f"{shapes.ELSEWHERE}/Patient/{patient['id']}"
-    body: Json | str = patient if "return=representation" in prefer else ""
+    body: Json | str = patient if "return=representation" in prefer and not is_silent else ""
     return 201, body, {"Location": address, "Content-Location": address}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from integrations.contract.creating import DuplicatePatient
 from integrations.contract.errors import (
     AuthError,
     ConfigError,
@@ -27,6 +28,26 @@ def checked(answer: Answer, what: str) -> Json:
             return answer.json
         raise TransientError(f"Nextech sent an answer to {what} that is not JSON.", status=answer.status)
     raise _fault(answer, what)
+
+
+def created(answer: Answer) -> Answer:
+    """The good answer to making a patient, whatever its body. Raises DuplicatePatient on a 409, TransientError with
+    ``may_have_happened`` where the patient could have been made, else the error that says what to do."""
+    if 200 <= answer.status < 300:
+        return answer
+    words = vendor_words(answer.json)
+    if answer.status == 409:
+        named = answer.json.get("id") if isinstance(answer.json, Mapping) else ""
+        raise DuplicatePatient(
+            "Nextech says that it has this patient already.", external_id=text(named), vendor_words=words
+        )
+    if answer.status == 403:
+        message = "Nextech does not let this API user create patients: ask Nextech to allow it."
+        raise AuthError(message, vendor_words=words, status=403)
+    error = _fault(answer, "patient")
+    if isinstance(error, TransientError):
+        error.may_have_happened = True
+    raise error
 
 
 def _fault(answer: Answer, what: str) -> Exception:

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from integrations.contract.errors import MalformedPayload, TransientError
 from integrations.contract.http import Answer, call
 from integrations.contract.protocols import Access, Capability, Page, Resource, TypeOption
 from integrations.contract.reading import text
 from integrations.contract.records import LocationRef
-from integrations.emrs.nextech_cloud.answers import checked, missing_address, vendor_words
+from integrations.emrs.nextech_cloud.answers import checked, created, missing_address, vendor_words
 from integrations.emrs.nextech_cloud.fhir import (
     Json,
     extension_reference,
@@ -23,7 +23,7 @@ from integrations.emrs.nextech_cloud.fhir import (
     value_in,
 )
 from integrations.emrs.nextech_cloud.paging import Walk
-from integrations.emrs.nextech_cloud.rows import Wanted, rows_in, version_of
+from integrations.emrs.nextech_cloud.rows import PAGE_SIZE, Wanted, rows_in, version_of
 from integrations.emrs.nextech_cloud.sign_in import SignIn, base_url
 
 # Nextech allows 20 a second for each address, and asks not to use them up.
@@ -117,6 +117,26 @@ class NextechClient:
             )
         return found
 
+    def day(self) -> date:
+        """Today, by the clock that the engine gave."""
+        return self._access.now().date()
+
+    def find_patients(self, query: Mapping[str, str]) -> list[Json]:
+        """The first page of patients with these values."""
+        asked = urlencode({**query, "_count": str(PAGE_SIZE)}, quote_via=quote)
+        return self._list(f"/Patient?{asked}", "Patient")[1]
+
+    def post_patient(self, body: Mapping[str, Any]) -> Answer:
+        """Make a patient. Raises DuplicatePatient where Nextech knows the person, and TransientError with
+        ``may_have_happened`` where the patient could have been made."""
+        token = self._sign_in.token(self._access.now())
+        answer = self._send("/Patient", token, body=body)
+        if answer.status == 401:
+            token = self._sign_in.token(self._access.now(), refused=token)
+            answer = self._send("/Patient", token, body=body)
+        missing_address(answer, "Patient")
+        return created(answer)
+
     def locations(self) -> list[LocationRef]:
         """The practice's managed locations that are in use."""
         rows = (row for row in self._all("Location") if text(row.get("status")) in ("", "active"))
@@ -179,15 +199,16 @@ class NextechClient:
             answer = self._send(path_and_query, token)
         return answer
 
-    def _send(self, path_and_query: str, token: str) -> Answer:
+    def _send(self, path_and_query: str, token: str, body: Mapping[str, Any] | None = None) -> Answer:
         self._access.wait_turn()
         return call(
-            "GET",
+            "GET" if body is None else "POST",
             self._base + path_and_query,
             headers={
                 "Authorization": f"Bearer {token}",
                 "nx-practice-id": str(self._access.credentials.get("practice_id") or ""),
             },
+            json=body,
             allow_private=self._access.allow_private,
         )
 

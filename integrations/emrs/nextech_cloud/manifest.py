@@ -176,5 +176,6 @@ MANIFEST = Manifest(
         ),
     ),
     create_tags=("nxt-create",),
+    create_location_field="NXT Create Location",
     default_base_url="https://select.nextech-api.com/api",
 )

@@ -123,6 +123,8 @@ KNOBS: Json = {
     "ignores_last_updated": False,
     "without_meta": [],  # resource types that are sent without it
     "refused": [],  # resource types that answer 403
+    "silent_creates": False,  # a created patient's body is empty
+    "lost_creates": 0,  # the next n creates are answered with 500 after they were done
     "drift": {},  # resource type → what to do after each page: {"remove": [id], "put": [resource]} or null
 }
 
@@ -296,6 +298,17 @@ class Server:
         for external_id in (step or {}).get("remove", ()):
             store.remove(file, kind, external_id)
 
+    # Creating
+
+    def created(self, environ: WSGIEnvironment, body: Json) -> tuple[int, Json, Headers]:
+        """The answer to a new patient. Raises Refused."""
+        made = store.create_patient(self.admit(environ), body, _now())
+        if lost := self.knob("lost_creates"):
+            self.kept["knobs"]["lost_creates"] = lost - 1
+            raise Refused(500, "An error has occurred.")
+        location = f"{environ.get('SCRIPT_NAME', '')}/Patient/{made['id']}"
+        return 201, {} if self.knob("silent_creates") else made, [("Location", location)]
+
     # The control door
 
     def ordered(self, method: str, parts: Sequence[str], body: Json) -> Json:
@@ -414,8 +427,7 @@ def _served(server: Server, environ: WSGIEnvironment, raw: bytes) -> tuple[int, 
     if method == "GET" and len(parts) == 2 and parts[0] in store.LISTS:
         return 200, store.read(server.admit(environ), parts[0], parts[1]), []
     if method == "POST" and parts == ["Patient"]:
-        made = store.create_patient(server.admit(environ), _json(raw), _now())
-        return 201, made, [("Location", f"{environ.get('SCRIPT_NAME', '')}/Patient/{made['id']}")]
+        return server.created(environ, _json(raw))
     raise Refused(404, "There is nothing at this address.")
 
 
@@ -446,7 +458,8 @@ def _note_down(server: Server, environ: WSGIEnvironment, status: int, began: flo
 def _send(
     environ: WSGIEnvironment, start_response: StartResponse, status: int, payload: Json, headers: Headers
 ) -> Iterable[bytes]:
-    data = json.dumps(payload).encode()
+    # Nothing at all in a 201 without a resource: that is what "no body" means.
+    data = b"" if status == 201 and not payload else json.dumps(payload).encode()
     # gunicorn sends the time of its own accord.
     timed = [] if "gunicorn.socket" in environ else [("Date", format_datetime(_now(), usegmt=True))]
     start_response(

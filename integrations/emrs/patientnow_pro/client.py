@@ -4,10 +4,12 @@ Every call carries the API key and the practice id, waits for its turn, and goes
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from integrations.contract import http
+from integrations.contract.creating import new_id
 from integrations.contract.errors import AuthError, ConfigError, MalformedPayload, TransientError
 from integrations.contract.http import Answer
 from integrations.contract.protocols import Access, Capability, TypeOption
@@ -82,6 +84,10 @@ class PatientNowClient:
 
     # --- two-way -------------------------------------------------------------------------------------------
 
+    def clock(self) -> datetime:
+        """The time, by the clock that the engine gave."""
+        return self._access.now()
+
     def search(self, person: Person) -> Sequence[Json]:
         """Patients who have all that is known of ``person``; its empty values are not asked for."""
         query = {
@@ -110,7 +116,7 @@ class PatientNowClient:
         answer = self._call("POST", "/patients", json={name: value for name, value in body.items() if value})
         if not is_fine(answer):
             raise refusal(answer, "create a patient", is_write=True)
-        created = text(get(answer.json, "patientId"))
+        created = new_id(text(get(answer.json, "patientId")), text(answer.headers.get("Location") or ""))
         if not created:
             raise TransientError(
                 "PatientNow Pro does not tell the id of the patient that it made.", may_have_happened=True

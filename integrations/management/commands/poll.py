@@ -118,7 +118,7 @@ def _why_not(cursor: PollCursor) -> str:
 
 
 def _words(run: PollRun) -> str:
-    if run.pk is None:
+    if not run.pk:
         return "waits for the first poll of the connection's other resources."
     seen = f"{_count(run.rows_seen, 'row')} seen, {_count(run.calls, 'request')}"
     if run.trigger == Trigger.FIRST:

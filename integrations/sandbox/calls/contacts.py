@@ -178,6 +178,8 @@ def _add(call: Call, changes: Record, body: Record) -> Record:
     call.contact_id = contact["id"]
     call.state.keep_contact(contact)
     call.state.told("contact_created", contact)
+    if contact["tags"]:
+        call.state.tags_changed(contact, [])
     call.state.wrote_contact(contact)
     return contact
 

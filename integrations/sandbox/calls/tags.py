@@ -50,8 +50,8 @@ def _wanted(call: Call) -> list[str]:
 
 
 def _keep(call: Call, contact: Record, tags: list[str]) -> None:
-    contact["tags"] = tags
-    call.state.told("tags_changed", contact, tags=list(tags))
+    before, contact["tags"] = contact["tags"], tags
+    call.state.tags_changed(contact, before)
     call.state.wrote_contact(contact)
 
 

@@ -32,6 +32,8 @@ TRAPS: dict[str, Any] = {
     "remark": "",  # comes along with every search as an OperationOutcome
     "newest_first": False,  # by last change instead of by id
     "value_set": "compose",  # or "expansion"
+    "silent_creates": False,  # a created patient's body never comes, whatever was preferred
+    "lost_creates": 0,  # the next n creates are answered with 500 after they were done
 }
 
 

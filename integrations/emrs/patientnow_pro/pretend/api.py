@@ -23,7 +23,10 @@ def serve(
     if path and path[0] in office.trap("forbidden"):
         raise Refused(403, {"error": "Your plan does not include this resource"})
     if method == "POST" and list(path) == ["patients"]:
-        return 201, office.styled({"patientId": _create(office, body)})
+        created = office.styled({"patientId": _create(office, body)})
+        if office.spring("lost_creates"):
+            raise Refused(500, "<html><body><h1>Internal Server Error</h1></body></html>")
+        return 201, "" if office.trap("silent_creates") else created
     if method != "GET":
         raise Refused(405, {"error": "Method not allowed"})
     if len(path) == 2 and path[0] in KINDS:

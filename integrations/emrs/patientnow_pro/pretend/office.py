@@ -25,6 +25,8 @@ TRAPS: dict[str, Any] = {
     "throttle_every": 0,  # of every n calls one is answered with 429
     "retry_after": "1",  # what such an answer says; "" for nothing
     "server_error": 0,  # the next n calls are answered with 500 and a page of HTML
+    "lost_creates": 0,  # the next n creates are answered with 500 after they were done
+    "silent_creates": False,  # a create is answered without a body
     "slow_ms": 0,  # how long every call takes
     "gone": [],  # "patients/40001": answered with 404 though notices name it
     "stale": 0,  # the next n reads give a record as it was before its last change
