@@ -33,7 +33,10 @@ def write_opportunity(to: Recipient, effect: Effect, in_doubt: bool) -> dict[str
 
 
 def _find_or_create(to: Recipient, contact: Contact, kind: PipelineKind, body: Body) -> dict[str, Any]:
-    pipeline_id, stage_id = _stage(to, kind, body["stage"] or body["stage_if_new"])
+    stage = body["stage"] or body["stage_if_new"]
+    # A value that makes no opportunity needs no stage: the surgical pipeline has none called Patient.
+    names_stage = body["stage"] or body["may_create"]
+    pipeline_id, stage_id = _stage(to, kind, stage) if names_stage else (_pipeline(to, kind), "")
     found: list[Json] = []
     if not to.contact_is_new:
         found = to.client.search_opportunities(contact.crm_id, pipeline_id)
@@ -44,7 +47,6 @@ def _find_or_create(to: Recipient, contact: Contact, kind: PipelineKind, body: B
         try:
             made = to.client.create_opportunity(_new(to, contact, pipeline_id, stage_id, body))
             _keep(to, contact, kind, made, body)
-            stage = body["stage"] or body["stage_if_new"]
             return {"opportunity": made["id"], "created": True, "stage": stage}
         except DuplicateOpportunity as error:
             chosen = adopted(to.client.get_opportunity(error.existing_id), pipeline_id)
@@ -71,10 +73,10 @@ def _new(to: Recipient, contact: Contact, pipeline_id: str, stage_id: str, body:
 
 def _put(to: Recipient, row: Opportunity, body: Body) -> dict[str, Any]:
     kind = PipelineKind(row.pipeline)
-    pipeline_id, stage_id = _stage(to, kind, body["stage"] or body["stage_if_new"])
     contact = to.known_contact()
     values: OpportunityValues = _value(contact, body)
     if body["stage"]:
+        pipeline_id, stage_id = _stage(to, kind, body["stage"])
         values |= {"pipelineId": pipeline_id, "pipelineStageId": stage_id}
     status = WON if _is_patient(to, contact, body) else body["status_of_lead"]
     if status:
@@ -99,6 +101,14 @@ def _is_patient(to: Recipient, contact: Contact, body: Body) -> bool:
     if contact.contact_type:
         return False
     return any(row.status == WON for row in to.opportunities().values())
+
+
+def _pipeline(to: Recipient, kind: PipelineKind) -> str:
+    """The CRM's id of a pipeline. Raises ConfigError where it is not mapped."""
+    pipeline = to.account.pipelines.get(kind)
+    if pipeline is None:
+        raise ConfigError(f"Map the {kind.label.lower()} pipeline in sub-account {to.account.key}.")
+    return pipeline.crm_id
 
 
 def _stage(to: Recipient, kind: PipelineKind, name: str) -> tuple[str, str]:
