@@ -238,7 +238,7 @@ def test_a_status_writes_its_fields_one_note_the_card_and_the_workflows(desk, ro
     assert desk.enrolled() == list(row.enrolled)
 
 
-@pytest.mark.parametrize("status", ["arrived", "checked-in"])
+@pytest.mark.parametrize("status", ["arrived", "checked-in", "checkedin"])
 def test_a_patient_in_the_building_who_is_new_on_file_is_a_patient_without_a_visit(desk, status):
     desk.tell(on_file(), visit(status))
     # The patient who is new on file makes the contact; the visit adds nothing to it.

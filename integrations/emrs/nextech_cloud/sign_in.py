@@ -150,7 +150,8 @@ def _refusal(answer: Answer) -> ContractError:
         return TransientError("Azure cannot answer now.", status=answer.status)
     if answer.status in (400, 401, 403):
         words = code if code.replace("_", "").isalpha() and len(code) < 60 else ""
-        return AuthError(_REASONS.get(code, _REFUSED), vendor_words=words, status=answer.status)
+        # Always 401: a 403 would say that one resource is refused, and this is about the sign-in.
+        return AuthError(_REASONS.get(code, _REFUSED), vendor_words=words, status=401)
     if answer.status == 404:
         return ConfigError("There is no sign-in at this base address: check the connection's base address.")
     try:

@@ -138,7 +138,7 @@ def test_an_expired_password_says_what_to_do_and_asks_once(practice):
     practice.office.set_user(expired=True)
     with pytest.raises(AuthError, match="reset the password in Azure") as fault:
         poll(practice.client())
-    assert (fault.value.status, fault.value.vendor_words) == (400, "invalid_grant")
+    assert (fault.value.status, fault.value.vendor_words) == (401, "invalid_grant")
     assert practice.sign_ins() == 1
     assert practice.tokens.stored == {}
 
