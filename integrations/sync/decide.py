@@ -554,7 +554,7 @@ def _payment_moves(
         moves.append(replace(stage, with_value=True, may_create=creates))
     else:
         moves.append(StageMove(PipelineKind.NON_SURGICAL, None, None, with_value=True, may_create=creates))
-    if settings.switch("surgical_value"):
+    if settings.switch("surgical_value") and settings.is_dual:
         moves.append(StageMove(PipelineKind.SURGICAL, None, None, with_value=True, may_create=False))
     return tuple(moves)
 

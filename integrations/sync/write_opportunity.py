@@ -124,7 +124,9 @@ def _stage(to: Recipient, kind: PipelineKind, name: str) -> tuple[str, str]:
 
 def _keep(to: Recipient, contact: Contact, kind: PipelineKind, found: Any, body: Body) -> Opportunity:
     """Our copy of the opportunity, as the CRM says it is."""
-    known = _told(to, kind, found) | {"why": str(body["why"])[:500]}
+    known = _told(to, kind, found)
+    if body["why"]:  # what writes the value only says nothing of the stage
+        known["why"] = str(body["why"])[:500]
     row = to.opportunities().get(kind)
     if row is None:
         rows = Opportunity.objects.across_practices()
@@ -141,8 +143,9 @@ def _keep(to: Recipient, contact: Contact, kind: PipelineKind, found: Any, body:
 def _told(to: Recipient, kind: PipelineKind, found: Any) -> dict[str, Any]:
     """What an answer says of the opportunity; what it leaves out stays as it is known."""
     told: dict[str, Any] = {"crm_id": found["id"]}
+    pipeline = to.account.pipelines.get(kind)
     if found.get("pipelineStageId"):
-        told["stage"] = to.account.pipelines[kind].stage_named(str(found["pipelineStageId"]))
+        told["stage"] = pipeline.stage_named(str(found["pipelineStageId"])) if pipeline else ""
     if found.get("status"):
         told["status"] = found["status"]
     value = found.get("monetaryValue")
