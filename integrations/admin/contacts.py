@@ -3,7 +3,6 @@ addresses, titles or the log."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -17,6 +16,7 @@ from unfold.decorators import display
 from integrations.admin import labels
 from integrations.admin.filters import ConnectionFilter, EmrFilter, PracticeFilter
 from integrations.admin.keyset import KeysetMixin
+from integrations.admin.money_shown import math_of
 from integrations.emrs import registry
 from integrations.models import (
     Contact,
@@ -155,7 +155,6 @@ class ContactAdmin(KeysetMixin, PageAdmin):
         visits = Visit.objects.for_practice(practice).filter(
             patient__links__contact=row, sub_account_id=row.sub_account_id
         )
-        ledger = list(row.ledger.select_related("connection").order_by("-pk"))
         return {
             "contact": row,
             "practice": practice,
@@ -163,9 +162,8 @@ class ContactAdmin(KeysetMixin, PageAdmin):
             "links": row.links.order_by("pk"),
             "visits": shown_visits(visits, profile),
             "opportunities": list(row.opportunities.order_by("-pipeline")),
-            "ledger": ledger,
+            "math": math_of(row, row.ledger.order_by("pk")),
             "ledger_colours": labels.LEDGER,
-            "ledger_total": sum((line.amount for line in ledger if line.written_at), Decimal(0)),
             "notes": shown_notes(row.effects.all()),
             "events": shown_events(InboundEvent.objects.for_practice(practice).filter(contact=row)),
             "crm_link": link_of(row),

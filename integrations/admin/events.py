@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -31,6 +31,7 @@ from integrations.admin.story import Write, steps_of, writes_of
 from integrations.emrs import registry
 from integrations.models import EventState, HeldFor, InboundEvent, ParkedAs, PayloadReveal
 from integrations.sync import replay
+from integrations.sync.settle import settle
 from integrations.templatetags.human import moment
 from tenants.roles import Right
 from tenants.scoped_admin import PageAdmin, UserError, object_button
@@ -85,7 +86,12 @@ class EventAdmin(KeysetMixin, PageAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         reveal = self.admin_site.admin_view(self.reveal_view)
-        return [path("<int:event_id>/payload/", reveal, name="event-payload"), *super().get_urls()]
+        settle = self.admin_site.admin_view(self.settle_view)
+        return [
+            path("<int:event_id>/payload/", reveal, name="event-payload"),
+            path("<int:event_id>/writes/<int:effect_id>/", settle, name="effect-settle"),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundEvent]:
         """The encrypted body stays in the database until somebody reveals it."""
@@ -170,6 +176,7 @@ class EventAdmin(KeysetMixin, PageAdmin):
             .exclude(payload="")
             .exists(),
             "may_reveal": self.has_reveal_permission(request, row),
+            "may_settle": self.has_operate_permission(request, row),
             "reveals": row.reveals.select_related("user")[:5],
         }
 
@@ -208,6 +215,22 @@ class EventAdmin(KeysetMixin, PageAdmin):
         response = TemplateResponse(request, "axconnect/payload.html", context)
         response["Cache-Control"] = "no-store"
         return response
+
+    def settle_view(self, request: HttpRequest, event_id: int, effect_id: int) -> HttpResponse:
+        """A person says whether a write in doubt happened; on POST only."""
+        row = self.get_object(request, str(event_id))
+        effect = row.effects.filter(pk=effect_id).first() if row is not None else None
+        if row is None or effect is None:
+            raise Http404("There is no such write.")
+        if request.method != "POST" or not self.has_operate_permission(request, row):
+            raise PermissionDenied
+        is_there = request.POST.get("is_there") == "yes"
+        if settle(effect, is_there=is_there):
+            self.log_change(request, row, f"{effect.get_kind_display()}: {labels.SETTLED[is_there]}")
+            messages.success(request, labels.SETTLED_WORDS[is_there])
+        else:
+            messages.info(request, "This was settled in the meantime.")
+        return HttpResponseRedirect(self.url_of(row))
 
     @object_button(
         "Retry",

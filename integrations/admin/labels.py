@@ -56,8 +56,14 @@ PARKED_ADVICE = {
     ParkedAs.REJECTED.value: "The other side refused this record. Correct it there, then press Replay.",
     ParkedAs.MALFORMED.value: "Tell AX Connect where this practice sends the field, then press Replay.",
     ParkedAs.EXHAUSTED.value: "The other side did not answer for days. Press Retry once it works again.",
-    ParkedAs.UNSURE.value: "Compare with the contact in the CRM: was it written? Then press Retry, or leave it.",
+    ParkedAs.UNSURE.value: "Settle the uncertain write named above. The event then runs by itself.",
     ParkedAs.INTERNAL.value: "A fault of AX Connect. Give the event's number to whoever maintains it.",
+}
+# A write in doubt that a person settled: in the history, and said to them.
+SETTLED = {True: "Settled: it is in the CRM", False: "Settled: it is not in the CRM, written again"}
+SETTLED_WORDS = {
+    True: "Kept: it is in the CRM.",
+    False: "It is written again now. The event's page shows what becomes of it.",
 }
 
 

@@ -13,8 +13,10 @@ from integrations.admin.events import SECRETS
 from integrations.admin.filters import ConnectionFilter, EmrFilter, PracticeFilter, choice_filter
 from integrations.admin.keyset import KeysetMixin
 from integrations.models import LedgerRow, LedgerState
+from integrations.sync.settle import doubted_write, settle
 from integrations.templatetags.human import day, money
-from tenants.scoped_admin import PageAdmin
+from tenants.roles import Right
+from tenants.scoped_admin import PageAdmin, UserError, object_button
 
 
 @admin.register(LedgerRow)
@@ -26,6 +28,7 @@ class LedgerAdmin(KeysetMixin, PageAdmin):
     list_filter = (choice_filter("state", "state", LedgerState), PracticeFilter, ConnectionFilter, EmrFilter)
     search_fields = ("=external_id",)
     search_help_text = "Payment id in the EMR"
+    actions_detail = ("is_there", "write_again")
     empty_words = "No payments yet."
     empty_next = "A row appears with the first paid invoice, bill or payment."
 
@@ -40,6 +43,41 @@ class LedgerAdmin(KeysetMixin, PageAdmin):
     )
     def state_label(self, row: LedgerRow) -> str:
         return row.get_state_display()
+
+    def has_settle_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        """Only a row that needs attention asks something."""
+        found = row if isinstance(row, LedgerRow) or row is None else self.get_object(request, str(row))
+        is_open = found is None or found.state == LedgerState.NEEDS_ATTENTION
+        return is_open and self.allowed(request, Right.OPERATE, found)
+
+    @object_button(
+        "It is in the CRM",
+        right="settle",
+        icon="check",
+        ask="You compared with the contact in the CRM, and its lifetime value has this amount in it. The row counts as "
+        "written; nothing is sent.",
+    )
+    def is_there(self, request: HttpRequest, row: LedgerRow, form: Any) -> str:
+        """A person saw the amount in the CRM."""
+        return self._settle(request, row, is_there=True)
+
+    @object_button(
+        "It is not: write it again",
+        right="settle",
+        icon="refresh",
+        ask="You compared with the contact in the CRM, and this amount is missing in its lifetime value. It is added "
+        "to what stands there at that moment.",
+    )
+    def write_again(self, request: HttpRequest, row: LedgerRow, form: Any) -> str:
+        """A person saw that the amount is missing in the CRM."""
+        return self._settle(request, row, is_there=False)
+
+    def _settle(self, request: HttpRequest, row: LedgerRow, *, is_there: bool) -> str:
+        effect = doubted_write(row)
+        if effect is None or not settle(effect, is_there=is_there):
+            raise UserError("This was settled in the meantime.")
+        self.log_change(request, row, labels.SETTLED[is_there])
+        return labels.SETTLED_WORDS[is_there]
 
     @display(description="Paid on")
     def paid(self, row: LedgerRow) -> str | SafeString:

@@ -10,6 +10,7 @@ from django.utils.dateparse import parse_datetime
 
 from integrations.admin.labels import EFFECT
 from integrations.models import Effect, EffectKind, LedgerRow
+from integrations.sync.settle import is_in_doubt
 
 ICONS = {
     EffectKind.CONTACT.value: "contacts",
@@ -78,6 +79,7 @@ class Write:
     attempts: tuple[Attempt, ...]
     confirmed_at: datetime | None
     payment: LedgerRow | None
+    in_doubt: int = 0  # the effect's number where a person can settle it
 
 
 def steps_of(story: Iterable[Any]) -> list[Step]:
@@ -122,6 +124,7 @@ def _write(effect: Effect, payment: LedgerRow | None, reveal: bool) -> Write:
         attempts=tuple(_attempt(found) for found in effect.attempts or ()),
         confirmed_at=effect.confirmed_at,
         payment=payment if has_money else None,
+        in_doubt=effect.pk if is_in_doubt(effect) else 0,
     )
 
 

@@ -13,7 +13,7 @@ from integrations.contract.errors import NotFoundError
 from integrations.contract.records import Person
 from integrations.crm import matching
 from integrations.crm.client import CrmClient, Json
-from integrations.crm.fields import field_key, field_value, normalized_email, normalized_phone
+from integrations.crm.fields import amount_value, field_key, field_value, normalized_email, normalized_phone
 from integrations.models import Contact, ContactLink, IdentityQuestion, Patient, SubAccount
 from integrations.sync import circuit
 from integrations.sync.create_back.in_flight import BeingCreated, is_being_created
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tenants.models import User
 
 CONTACT_TYPE, LIFETIME_VALUE = "Contact Type", "Patient Lifetime Value"
+# What somebody typed beyond this is no amount, and fits in no column of ours.
+MOST_MONEY = 10**10
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +204,24 @@ def learn(contact: Contact, crm_contact: Json, account: SubAccountProfile) -> bo
     if "customFields" not in crm_contact:
         return False
     kind = str(_field(crm_contact, account, CONTACT_TYPE) or "").strip()
-    changed = contact.is_gone or kind != contact.contact_type
+    value = amount_value(crm_contact, _field_id(account, LIFETIME_VALUE))
+    known = (contact.contact_type, contact.lifetime_value, contact.is_gone)
     contact.contact_type, contact.is_gone = kind[:50], False
+    if value is not None and abs(value) < MOST_MONEY:
+        contact.lifetime_value = value
+    changed = known != (contact.contact_type, contact.lifetime_value, contact.is_gone)
     if changed:
-        contact.save(update_fields=["contact_type", "is_gone"])
+        contact.save(update_fields=["contact_type", "lifetime_value", "is_gone"])
     return changed
 
 
 def _field(crm_contact: Json, account: SubAccountProfile, name: str) -> object:
-    field_id = account.fields.get(field_key(name), ("", ""))[0]
+    field_id = _field_id(account, name)
     return field_value(crm_contact, field_id) if field_id else None
+
+
+def _field_id(account: SubAccountProfile, name: str) -> str:
+    return account.fields.get(field_key(name), ("", ""))[0]
 
 
 def hold(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from integrations.contract.errors import ConfigError
+from integrations.contract.errors import ContractError
 from integrations.contract.records import AmountKind, PaymentRecord
 from integrations.models import (
     Contact,
@@ -18,6 +18,10 @@ from integrations.models import (
 )
 
 _NOTHING = Decimal("0.00")
+
+
+class Unsettled(ContractError):
+    """Nobody can tell yet whether an earlier write happened, and it matters here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def enter(record: PaymentRecord, place: Place) -> Entry:
     """A ledger row for a payment, once. Call inside a transaction.
 
     A payment that was taken back before it was ever counted does not count later either: messages may arrive in
-    any order. Raises ConfigError for what takes back a payment of which nobody can tell yet whether it counted.
+    any order. Raises Unsettled for what takes back a payment of which nobody can tell yet whether it counted.
     """
     if record.kind is AmountKind.IGNORED:
         return Entry(record)
@@ -93,17 +97,23 @@ def _take_back(record: PaymentRecord, place: Place) -> Entry:
 def _has_counted(row: LedgerRow | None, place: Place) -> bool:
     """Whether a payment's amount is in the CRM, or this very event brings it there.
 
-    Raises ConfigError where nobody can tell yet: its write broke off and was not looked up since.
+    Raises Unsettled where nobody can tell yet: its write broke off and was not looked up since, or what the CRM
+    shows fits neither number.
     """
     if row is None or row.state == LedgerState.NOT_WRITTEN:
         return False
+    if row.state == LedgerState.NEEDS_ATTENTION:
+        raise Unsettled(
+            f"It is not certain that payment {row.external_id} was written, so it cannot be taken back yet: say on "
+            "its ledger row whether it is in the CRM. This event then goes on by itself."
+        )
     if row.state != LedgerState.PLANNED or row.event_id == place.event.pk:
         return True
     sending = Effect.objects.for_practice(place.practice_id).filter(
         event=row.event_id, kind=EffectKind.CONTACT, state=EffectState.SENDING
     )
     if row.after is not None and sending.exists():
-        raise ConfigError(
+        raise Unsettled(
             f"It is not certain that payment {row.external_id} was written, so it cannot be taken back yet: "
             "retry its event first, then this one."
         )

@@ -38,6 +38,7 @@ from integrations.sync.deliver import ContactGone, Delivery, HeldForIdentity, In
 from integrations.sync.emr_access import enriched, enriches
 from integrations.sync.incidents import open_incident
 from integrations.sync.lanes import Claimed, LeaseLost
+from integrations.sync.ledger import Unsettled
 from integrations.sync.people import person_of
 from integrations.sync.plan import BUSY_CONTACT_SECONDS, ContactBusy, Work, lease_contact, plan, understand
 from integrations.sync.profile import PracticeProfile, SubAccountProfile
@@ -163,6 +164,9 @@ def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) ->
         return True
     except ConfigError as error:
         _park(event, ParkedAs.CONFIG, error)
+        return True
+    except Unsettled as error:
+        _park(event, ParkedAs.UNSURE, error)
         return True
     except RejectedError as error:
         _park(event, ParkedAs.REJECTED, error)

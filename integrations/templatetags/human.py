@@ -94,6 +94,12 @@ def money(amount: Decimal | None, practice: Any = None) -> SafeString | str:
 
 
 @register.filter
+def change(amount: Decimal | None, practice: Any = None) -> SafeString | str:
+    """``+$25.00``, ``−$25.00``: what something changed by."""
+    return money(amount, practice) if amount is None or amount <= 0 else f"+{money(amount, practice)}"
+
+
+@register.filter
 def took(milliseconds: float | None) -> str:
     """``240 ms``, ``3.2 s``, ``4 min``, ``5 h`` or ``3 days``: how long something took."""
     if milliseconds is None:

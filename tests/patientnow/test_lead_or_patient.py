@@ -5,7 +5,7 @@ won, always. A lead whose card is won has become a patient, any other lead is no
 pipeline step waits for a category.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -295,11 +295,10 @@ def _of_patient(cell: str) -> str:
 
 
 @pytest.fixture
-def fast(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Speed limits are so high that nobody waits."""
     monkeypatch.setattr(modmed_client, "CALLS_PER_SECOND", 10_000.0)
     monkeypatch.setattr(nextech_client, "CALLS_PER_SECOND", 10_000.0)
-    yield
 
 
 SURGERIES = [slug for slug, emr in registry().items() if emr.manifest.has_surgical_pipeline]

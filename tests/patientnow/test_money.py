@@ -1,7 +1,6 @@
 """Bills, voids and refunds: each ledger row changes the lifetime value by its amount exactly once, to the cent,
 whatever the order, the repetitions, the trouble on the way and the edits by hand in between."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -107,10 +106,9 @@ STEPS = st.one_of(
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for the CRM's search to catch up."""
     monkeypatch.setattr(deliver, "DOUBT_PAUSE_SECONDS", 0.0)
-    yield
 
 
 @settings(

@@ -296,7 +296,7 @@ def test_a_payment_in_doubt_is_settled_before_it_is_taken_back(desk, after):
     assert unsure.effects.get(kind="contact").state == "sending"
     InboundEvent.objects.filter(pk=unsure.pk).update(state=EventState.PARKED, parked_as="exhausted")
     back = desk.tell(cancelled())
-    assert (back.state, back.parked_as) == ("parked", "config")
+    assert (back.state, back.parked_as) == ("parked", "unsure")
     assert "retry its event first, then this one" in back.reason
     for event in (unsure, back):
         assert retry(InboundEvent.objects.get(pk=event.pk))
