@@ -11,6 +11,8 @@ from integrations.models import (
     HeldFor,
     IdentityQuestion,
     InboundEvent,
+    LedgerRow,
+    LedgerState,
     ParkedAs,
     SubAccount,
 )
@@ -55,4 +57,7 @@ def _for_parked(event: InboundEvent) -> list[WayOn]:
         return [
             WayOn("Where fields are read", reverse("admin:connection-fields", args=[event.connection_id]))
         ]
+    if event.parked_as == ParkedAs.UNSURE:
+        unsure = {"practice": event.practice_id, "state": LedgerState.NEEDS_ATTENTION}
+        return [WayOn("Settle it", list_of(LedgerRow, **unsure))]
     return [sub_account, connection] if event.parked_as == ParkedAs.CONFIG else []

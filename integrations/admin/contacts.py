@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Max, Prefetch, QuerySet
+from django.db.models import Max, Prefetch, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -31,6 +31,7 @@ from integrations.models import (
 from integrations.sync.categorize import verdict
 from integrations.sync.people import person_of
 from integrations.sync.profile import PracticeProfile, profiles
+from integrations.sync.stored import sub_account_of
 from integrations.templatetags.human import moment, money
 from integrations.views.crm_links import link_of
 from integrations.views.search import find_patient
@@ -81,10 +82,16 @@ class ShownPerson:
         )
 
 
-def shown_visits(rows: QuerySet[Visit], profile: PracticeProfile) -> list[ShownVisit]:
-    """Visits, newest day first, with today's category of each."""
+def shown_visits(
+    rows: QuerySet[Visit], profile: PracticeProfile, sub_account_id: int | None = None
+) -> list[ShownVisit]:
+    """Visits (those of one sub-account, or all), newest day first, with today's category of each."""
     newest = rows.select_related("connection").order_by("-visit_on", "-version")[:VISITS_SHOWN]
-    return [_shown_visit(row, profile) for row in newest]
+    return [
+        _shown_visit(row, profile)
+        for row in newest
+        if sub_account_id is None or sub_account_of(row, profile) == sub_account_id
+    ]
 
 
 def _shown_visit(row: Visit, profile: PracticeProfile) -> ShownVisit:
@@ -153,14 +160,14 @@ class ContactAdmin(KeysetMixin, PageAdmin):
             Patient.objects.for_practice(practice).filter(links__contact=row).select_related("connection")
         )
         visits = Visit.objects.for_practice(practice).filter(
-            patient__links__contact=row, sub_account_id=row.sub_account_id
+            Q(sub_account_id=row.sub_account_id) | Q(sub_account_id=None), patient__links__contact=row
         )
         return {
             "contact": row,
             "practice": practice,
             "people": [ShownPerson.of(patient) for patient in patients],
             "links": row.links.order_by("pk"),
-            "visits": shown_visits(visits, profile),
+            "visits": shown_visits(visits, profile, row.sub_account_id),
             "opportunities": list(row.opportunities.order_by("-pipeline")),
             "math": math_of(row, row.ledger.order_by("pk")),
             "ledger_colours": labels.LEDGER,

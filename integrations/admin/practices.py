@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import Count, Model, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -16,9 +16,10 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from integrations.admin import labels
+from integrations.admin.contacts import EVENTS_SHOWN, shown_events
 from integrations.admin.filters import PracticeFilter
 from integrations.emrs import registry
-from integrations.models import Connection, LocationRoute, SubAccount
+from integrations.models import Connection, InboundEvent, LocationRoute, SubAccount
 from integrations.sync.golive import Check, State, checklist, is_ready
 from integrations.templatetags.human import moment
 from integrations.views.links import page_of
@@ -288,16 +289,39 @@ class LocationAdmin(ScopedAdmin):
     """Clinic sites of all practices, and where each one's events go."""
 
     form = LocationForm
-    list_display = ("name", "practice", "external_id", "goes_to", "time_zone_words")
+    list_display = ("name", "practice", "external_id", "goes_to", "used_default", "time_zone_words")
     list_filter = (PracticeFilter,)
     search_fields = ("name", "external_id", "practice__name")
     search_help_text = "Name, EMR id or practice"
     fields = ("practice", "name", "external_id", "time_zone", "sub_account")
+    change_form_outer_after_template = "axconnect/location_panel.html"
     empty_words = "No locations yet."
     empty_next = "Add them on the practice's page, or let them appear with the first events that name one."
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("practice", "route__sub_account__practice")
+        rows = super().get_queryset(request).select_related("practice", "route__sub_account__practice")
+        return rows.annotate(number_of_default_uses=Count("default_uses"))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        panel: dict[str, Any] = {}
+        if row is not None:
+            events = InboundEvent.objects.for_practice(row.practice_id).filter(
+                pk__in=row.default_uses.order_by("-pk").values("event")[:EVENTS_SHOWN]
+            )
+            panel = {
+                "practice": row.practice,
+                "is_mapped": getattr(row, "route", None) is not None,
+                "used_default": row.number_of_default_uses,
+                "default_uses": shown_events(events),
+            }
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **panel})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("practice",) if obj else ()
@@ -309,6 +333,10 @@ class LocationAdmin(ScopedAdmin):
     def goes_to(self, row: Location) -> str:
         route = getattr(row, "route", None)
         return route.sub_account.key if route else "Default sub-account"
+
+    @display(description="Events at the default one", ordering="number_of_default_uses")
+    def used_default(self, row: Any) -> int | str:
+        return row.number_of_default_uses or "–"
 
     @display(description="Time zone")
     def time_zone_words(self, row: Location) -> str:

@@ -2,6 +2,7 @@
 
 from integrations.models.connections import Connection, ConnectionState
 from integrations.models.creates import CreateRequest, CreateState, TagSweep
+from integrations.models.default_uses import DefaultUse
 from integrations.models.effects import Effect, EffectKind, EffectState
 from integrations.models.events import (
     EventState,
@@ -51,6 +52,7 @@ __all__ = [
     "CreateRequest",
     "CreateState",
     "CustomField",
+    "DefaultUse",
     "Effect",
     "EffectKind",
     "EffectState",

@@ -18,7 +18,12 @@ def visits_around(work: Work, found: Found) -> list[Visit]:
     if not isinstance(record, AppointmentRecord | PaymentRecord):
         return []
     return stored.visits_of(
-        who.contact, who.patient, found.account.id, work.connection.id, stored.visit_id(record)
+        work.profile,
+        who.contact,
+        who.patient,
+        found.account.id,
+        work.connection.id,
+        stored.visit_id(record),
     )
 
 

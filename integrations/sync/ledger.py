@@ -67,6 +67,17 @@ def enter(record: PaymentRecord, place: Place) -> Entry:
     return _once(record, place, record.external_id, record.amount)
 
 
+def sub_account_of(connection_id: int, record: PaymentRecord) -> int | None:
+    """Where a payment (or the one that this takes back) counts, or is about to; None where it does not."""
+    rows = LedgerRow.objects.across_practices().filter(
+        connection_id=connection_id, external_id=(record.undoes or record.external_id)[:140]
+    )
+    found: int | None = (
+        rows.exclude(state=LedgerState.NOT_WRITTEN).values_list("sub_account_id", flat=True).first()
+    )
+    return found
+
+
 def leave_out(event: InboundEvent) -> None:
     """Nothing is written for this event: its payments have not counted."""
     rows = LedgerRow.objects.for_practice(event.practice_id).filter(event=event)

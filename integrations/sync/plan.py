@@ -23,7 +23,7 @@ from integrations.sync.effects import store_effects
 from integrations.sync.emr_access import context_of
 from integrations.sync.into_visit import into_visit, visits_around
 from integrations.sync.people import remember_person
-from integrations.sync.place import place
+from integrations.sync.place import note_default_use, place
 from integrations.sync.profile import SubAccountProfile
 from integrations.sync.work import Found, Work
 
@@ -154,6 +154,8 @@ def _record_and_decide(work: Work, found: Found, position: int) -> list[Effect]:
         work.skip("No usable e-mail or phone: the CRM needs one of them.")
         ledger.leave_out(event)
         return []
+    if result.writes:
+        note_default_use(work, found)
     if result.held_key:
         event.held_for, event.held_key = HeldFor.CATEGORY, result.held_key
     effects = store_effects(work, result, found, person, position)

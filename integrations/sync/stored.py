@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from integrations.contract.records import AppointmentRecord, FieldValue, Outcome, PaymentRecord
+from integrations.contract.records import AppointmentRecord, FieldValue, LocationRef, Outcome, PaymentRecord
 from integrations.models import Contact, ContactLink, Opportunity, Patient, Visit
 from integrations.models.subaccounts import PipelineKind
 from integrations.sync.categorize import verdict
@@ -83,19 +83,39 @@ def contact_state(
 
 
 def visits_of(
-    contact: Contact | None, patient: Patient, sub_account_id: int, connection_id: int, visit: str
+    profile: PracticeProfile,
+    contact: Contact | None,
+    patient: Patient,
+    sub_account_id: int,
+    connection_id: int,
+    visit: str,
 ) -> list[Visit]:
     """All visits known for a contact in its sub-account (those of every patient linked to it), and the visit
     of that id whoever had it so far."""
     who = contact.pk if contact is not None else None
     values = [sub_account_id, patient.pk, who, sub_account_id, connection_id, visit]
-    return list(Visit.objects.across_practices().raw(_VISITS, values))
+    rows = Visit.objects.across_practices().raw(_VISITS, values)
+    own = (connection_id, visit)
+    return [
+        row
+        for row in rows
+        if (row.connection_id, row.external_id) == own or sub_account_of(row, profile) == sub_account_id
+    ]
+
+
+def sub_account_of(row: Visit, profile: PracticeProfile) -> int | None:
+    """The sub-account that a visit belongs to. One that was recorded before its location was mapped (a first poll
+    waits for no mapping) belongs to where its location goes now."""
+    if row.sub_account_id is not None:
+        return int(row.sub_account_id)
+    account = profile.sub_account_for(profile.location(LocationRef(row.location_name, row.location_name)))
+    return account.id if account is not None else None
 
 
 # In SQL because every appointment event asks it: building it costs the ORM more than running it.
 _VISITS = f"""
 SELECT * FROM {Visit._meta.db_table}
-WHERE (sub_account_id = %s AND (patient_id = %s OR patient_id IN (
+WHERE ((sub_account_id = %s OR sub_account_id IS NULL) AND (patient_id = %s OR patient_id IN (
            SELECT patient_id FROM {ContactLink._meta.db_table} WHERE contact_id = %s AND sub_account_id = %s)))
    OR (connection_id = %s AND external_id = %s)
 """

@@ -200,7 +200,7 @@ def apply_appointment(
             outcome=seen.outcome,
             status=record.status,
             practitioner=record.practitioner,
-            location_name=record.location.name,
+            location_name=record.location.name or record.location.external_id,
         )
     return VisitChange(changed, is_current, is_news, notes)
 

@@ -17,6 +17,7 @@ from integrations.models import (
     Connection,
     CreateRequest,
     CreateState,
+    DefaultUse,
     Effect,
     EffectKind,
     EffectState,
@@ -341,11 +342,26 @@ def _type_item(practice: Practice | None, row: Row) -> Item:
 
 
 def _unmapped(scope: Scope, held: list[Row]) -> Group:
+    """Locations that events wait for, then those whose events went to the default sub-account meanwhile."""
     rows = [row for row in held if row["held_for"] == HeldFor.LOCATION]
+    uses = (
+        scope.rows(DefaultUse)
+        .filter(location__route=None)
+        .order_by()
+        .values("location_id", "location__name", practice_id=F("location__practice_id"))
+        .annotate(count=Count("pk"), at=Max("used_at"))
+        .order_by("-count")
+    )
+    rows += uses[:MOST_GROUPS]
     return scope.group("locations", "Locations", "location_on", "warning", rows, _location)
 
 
 def _location(practice: Practice | None, row: Row) -> Item:
+    if "location_id" in row:
+        went = "1 event went" if row["count"] == 1 else f"{row['count']} events went"
+        words = f"{went} to the default sub-account: nobody has said where this location goes."
+        link = page_of(Location, row["location_id"])
+        return Item(f"“{row['location__name']}”", practice, words, row["at"], link, "Map")
     words = f"{_events(row['count'])} until the location is mapped to a sub-account."
     link = list_of(Location, practice=row["practice_id"]) or page_of(Practice, row["practice_id"])
     return Item("A location goes nowhere", practice, words, row["at"], link, "Map")

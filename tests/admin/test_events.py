@@ -189,7 +189,7 @@ def test_another_practices_event_cannot_be_run_again(world: World, other: World,
         ),
         ({"state": "parked", "parked_as": "rejected"}, "refused this record", ""),
         ({"state": "parked", "parked_as": "exhausted"}, "Press Retry", ""),
-        ({"state": "parked", "parked_as": "unsure"}, "Compare with the contact", ""),
+        ({"state": "parked", "parked_as": "unsure"}, "Settle the uncertain write", "Settle it"),
         ({"state": "parked", "parked_as": "internal"}, "fault of AX Connect", ""),
     ],
 )

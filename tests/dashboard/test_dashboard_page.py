@@ -11,7 +11,7 @@ from django.utils import timezone
 from integrations.models import Connection, Effect, InboundEvent, Incident, Patient
 from tenants.models import Membership, Practice, Role, User
 
-QUERIES_OF_THE_DASHBOARD = 15
+QUERIES_OF_THE_DASHBOARD = 16
 PARTS = ("axd-first-step", "axd-figures", "axd-attention", "axd-health", "axd-notes", "axd-chart-data")
 
 
