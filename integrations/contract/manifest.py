@@ -119,6 +119,7 @@ class Manifest:
     # The CRM field in which a practice with several locations says where a new patient belongs (name or id).
     create_location_field: str = ""
     default_base_url: str = ""
+    needs_base_url: bool = False  # there is no address that serves every practice: each has its own
     free_tasks_per_cycle: int = 0
     task_price: str = ""
     # Standard CRM text fields that this EMR writes beside those of visits and money (e.g. "Lead Status").

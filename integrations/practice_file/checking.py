@@ -56,7 +56,11 @@ def _connection(part: ConnectionPart, stored: Stored) -> Iterator[str]:
     for name, value in part.values.get("credentials", {}).items():
         if value == MASK and not (kept and kept.credential(name)):
             yield f"{part.path}.credentials.{name}: {_NOTHING_KEPT}"
+    manifest = emrs.registry()[part.emr].manifest
+    address = part.values.get("base_url", kept.base_url if kept else "")
+    if manifest.needs_base_url and not address:
+        yield f"{part.path}.base_url: is missing; {manifest.name} has an address of its own for each practice"
     if "credentials" not in part.values:
-        for field in emrs.registry()[part.emr].manifest.credentials:
+        for field in manifest.credentials:
             if field.required and not (kept and kept.credential(field.name)):
                 yield f"{part.path}.credentials.{field.name}: is missing ({field.label})"

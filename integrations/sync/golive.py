@@ -152,6 +152,8 @@ def _connections(setup: _SetUp) -> Iterator[Check]:
 def _credentials(row: Connection, manifest: Manifest) -> str:
     required = [field for field in manifest.credentials if field.required]
     missing = [field.label for field in required if not row.credential(field.name)]
+    if manifest.needs_base_url and not row.base_url:
+        missing.append("Base address")
     if missing:
         return f"Enter {', '.join(missing)}."
     if row.needs_reauth_since:

@@ -35,6 +35,7 @@ MANIFEST = Manifest(
     membership_workflow="PatientNow Membership Update",
     birthday_workflow="PatientNow Birthday",
     has_surgical_pipeline=True,
+    needs_base_url=True,
     last_service_from_payment=True,
     stage_field="Lead Status",
     standard_fields=("Lead Status", "Gender", "Referral Source"),
