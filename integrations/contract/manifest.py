@@ -137,6 +137,11 @@ class Manifest:
         )
         return tuple(name for name in names if name)
 
+    @property
+    def offers_online(self) -> bool:
+        """Whether appointment types of this EMR may count as Online Appointment."""
+        return any(switch.name == "online_appointment_counts_as" for switch in self.switches)
+
     def switch_defaults(self, practice_kind: str = "") -> dict[str, Any]:
         """Switch name → default value, at a practice of that kind where the default depends on it."""
         return {switch.name: switch.default_for(practice_kind) for switch in self.switches}

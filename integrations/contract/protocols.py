@@ -142,11 +142,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class TypeOption:
-    """An appointment type (or type and purpose) that the EMR offers, to be categorized."""
+    """An appointment type (or type and purpose) that the EMR offers, to be categorized. ``type_class`` is the EMR's
+    own class of it, where it has one."""
 
     external_id: str
     name: str
     purpose: str = ""
+    type_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)

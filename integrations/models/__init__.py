@@ -28,6 +28,7 @@ from integrations.models.polling import (
     PollRun,
     Trigger,
 )
+from integrations.models.releases import Release, ReleasedEvent
 from integrations.models.subaccounts import (
     CustomField,
     LocationRoute,
@@ -38,6 +39,7 @@ from integrations.models.subaccounts import (
     SubAccount,
     WorkflowMapping,
 )
+from integrations.models.type_pulls import TypePull
 from integrations.models.visits import Visit
 
 __all__ = [
@@ -77,12 +79,15 @@ __all__ = [
     "PollCursor",
     "PollRun",
     "Priority",
+    "Release",
+    "ReleasedEvent",
     "SearchKey",
     "Source",
     "Stage",
     "SubAccount",
     "TagSweep",
     "Trigger",
+    "TypePull",
     "Visit",
     "WorkflowMapping",
 ]

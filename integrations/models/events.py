@@ -59,6 +59,7 @@ class Source(models.TextChoices):
     POLL = "poll", "Poll"
     CRM = "crm", "CRM"
     BACKFILL = "backfill", "Back-fill"
+    SETTINGS = "settings", "A change of settings"
 
 
 class EventState(models.TextChoices):

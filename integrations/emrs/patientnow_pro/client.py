@@ -77,7 +77,7 @@ class PatientNowClient:
     def appointment_types(self) -> Sequence[TypeOption]:
         """The appointment types in use. PatientNow disables types and never deletes one."""
         return [
-            TypeOption(text(get(one, "code")), text(get(one, "name")))
+            TypeOption(text(get(one, "code")), text(get(one, "name")), type_class=text(get(one, "typeClass")))
             for one in self._list("/appointment-types", {}, "appointmentTypes")
             if text(get(one, "name")) and not _is_off(get(one, "active"))
         ]
