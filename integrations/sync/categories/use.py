@@ -10,26 +10,38 @@ from django.utils import timezone
 from categorization.categories import name_key
 from categorization.learning import LONGEST, Named, Use, learn, write_uses
 from categorization.models import AppointmentType
-from integrations.models import Visit
+from integrations.models import InboundEvent, Visit
 from integrations.sync.categories.sighting import unknown
 from integrations.sync.profile import PracticeProfile, load_profile
 from tenants.models import Practice
 
-EVERY_SECONDS = 600.0
+EVERY_SECONDS = 300.0
 _next_at: dict[int, float] = {}
+_newest_event: dict[int, int] = {}
 
 # Connection id, type, purposes, how many, last day, next day.
 Sum = tuple[int, str, list[str], int, date | None, date | None]
 
 
 def refresh_all() -> int:
-    """Sum up every practice whose turn it is (each every ten minutes). How many types changed."""
+    """Sum up every practice whose turn it is (each every five minutes) and of which something was heard since. How
+    many types changed."""
     now, changed = time.monotonic(), 0
     for practice in Practice.objects.across_practices():
         if now >= _next_at.get(practice.pk, 0.0):
             _next_at[practice.pk] = now + EVERY_SECONDS
-            changed += refresh(practice)
+            changed += refresh(practice) if _has_news(practice) else 0
     return changed
+
+
+def _has_news(practice: Practice) -> bool:
+    """Whether an event came, or a day went by, since it was asked last: visits that were coming are over then."""
+    events = InboundEvent.objects.for_practice(practice)
+    newest = events.order_by("-id").values_list("pk", flat=True).first() or 0
+    mark = newest * 1000 + timezone.now().timetuple().tm_yday
+    is_news = _newest_event.get(practice.pk) != mark
+    _newest_event[practice.pk] = mark
+    return is_news
 
 
 def refresh(practice: Practice) -> int:
