@@ -116,7 +116,8 @@
     count();
   });
 
-  const trouble = () => {
+  const trouble = (event) => {
+    rowOf(event.detail.elt)?.removeAttribute("aria-busy");
     const notice = document.getElementById("rv-trouble");
     notice.hidden = false;
     notice.scrollIntoView({ block: "nearest" });
@@ -124,6 +125,11 @@
   document.addEventListener("htmx:responseError", trouble);
   document.addEventListener("htmx:sendError", trouble);
   document.addEventListener("change", count);
+
+  // Whoever is faster than the server must not leave before everything is saved.
+  window.addEventListener("beforeunload", (event) => {
+    if (document.querySelector("[data-row][aria-busy=true]")) event.preventDefault();
+  });
 
   document.getElementById("rv-hint").hidden = false;
   settle(null);
