@@ -49,7 +49,8 @@ def test_one_press_answers_with_the_row_and_what_changed_around_it(
     assert "“Peel” counts as Blocked." in html
     assert ">Undo</button>" in html
     assert "1 type is still to review" in html
-    assert html.count("hx-swap-oob=") == 3
+    assert html.count("hx-swap-oob=") == 6
+    assert '"innerHTML:#rv-count-review">1<' in html
 
 
 @pytest.mark.parametrize("category", ["", "Nonsense", "Online Appointment"])
