@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from unfold.widgets import UnfoldAdminFileFieldWidget
 
 
 class UploadForm(forms.Form):
@@ -16,7 +17,7 @@ class UploadForm(forms.Form):
         help_text=".xlsx or .csv, at most 5 MB and 5,000 rows.",
         error_messages={"required": "Choose the file first."},
         allow_empty_file=True,
-        widget=forms.FileInput(attrs={"accept": ".xlsx,.csv", "class": "ax-input"}),
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".xlsx,.csv"}),
     )
 
 
