@@ -5,7 +5,7 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
@@ -111,6 +111,7 @@ def test_what_starts_like_a_formula_is_guarded_and_comes_back(text: str) -> None
     assert unguarded(guarded(text)) == text
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_name_comes_back(text: str) -> None:
     assert unguarded(guarded(text)) == text
