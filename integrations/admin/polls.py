@@ -12,8 +12,9 @@ from django.utils import timezone
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from categorization.learning import Named, Taken, take_list
 from integrations.contract.errors import ContractError
-from integrations.contract.manifest import Manifest, Way
+from integrations.contract.manifest import CredentialField, Manifest, Way
 from integrations.contract.protocols import Capability, Resource
 from integrations.emrs import registry
 from integrations.models import (
@@ -245,12 +246,17 @@ def _try(client: Any, capability: Capability) -> Tried:
 
 
 def wrong_fields(manifest: Manifest, tried: Sequence[Tried]) -> list[str]:
-    """Labels of the credentials to look at, where what failed names them or it was the sign-in that failed."""
+    """Labels of the credentials to look at (see ``wrong_credentials``)."""
+    return [field.label for field in wrong_credentials(manifest, tried)]
+
+
+def wrong_credentials(manifest: Manifest, tried: Sequence[Tried]) -> list[CredentialField]:
+    """The credentials to look at, where what failed names them or it was the sign-in that failed."""
     failed = [one for one in tried if not one.is_fine]
     words = " ".join(one.words for one in failed).casefold()
-    named = [field.label for field in manifest.credentials if field.label.casefold() in words]
+    named = [field for field in manifest.credentials if field.label.casefold() in words]
     if not named and failed and failed[0] is tried[0]:
-        named = [field.label for field in manifest.credentials]
+        named = list(manifest.credentials)
     return named
 
 
@@ -261,6 +267,16 @@ class Pulled:
     made: tuple[str, ...]
     renamed: tuple[str, ...]
     found: int
+
+
+def pulled_words(pulled: Pulled) -> str:
+    """A pull in a sentence."""
+    changes = [
+        f"added {', '.join(pulled.made)}" if pulled.made else "",
+        f"renamed {', '.join(pulled.renamed)}" if pulled.renamed else "",
+    ]
+    words = "; ".join(change for change in changes if change) or "nothing is new"
+    return f"{pulled.found} location{'s' if pulled.found != 1 else ''} in the EMR: {words}."
 
 
 def pull_locations(connection: Connection) -> Pulled:
@@ -281,6 +297,24 @@ def pull_locations(connection: Connection) -> Pulled:
             row.save(update_fields=["name"])
             renamed.append(name)
     return Pulled(tuple(made), tuple(renamed), len(listed))
+
+
+def lists_locations(connection: Connection) -> bool:
+    """Whether its EMR can be asked for the practice's locations and appointment types."""
+    emr = registry().get(connection.emr)
+    return emr is not None and emr.has_part("client")
+
+
+def pull_types(connection: Connection) -> tuple[Taken, int]:
+    """Bring the EMR's list of appointment types into ours: what is new, and how many it names. Raises the
+    contract's errors."""
+    profile = profiles([connection.practice_id])[connection.practice_id].connections[connection.pk]
+    listed = [
+        Named(one.name, one.purpose, one.external_id, one.type_class)
+        for one in client_for(profile, patience=30.0).appointment_types()
+    ]
+    online, now = profile.manifest.offers_online, timezone.now()
+    return take_list(connection.practice, connection.key, listed, offers_online=online, now=now), len(listed)
 
 
 # --- back-fills -------------------------------------------------------------------------------------------------
