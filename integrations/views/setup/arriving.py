@@ -24,7 +24,9 @@ def test_event_step(request: HttpRequest, practice: Practice) -> HttpResponse:
     if row is None:
         return show(request, practice, "test-event", connection=None)
     if "live" in request.GET:
-        return TemplateResponse(request, "setup/_arrived.html", _arrived(practice, row))
+        return TemplateResponse(
+            request, "setup/_arrived.html", {"practice": practice, **_arrived(practice, row)}
+        )
     seen: list[Seen] | None = None
     if request.method == "POST":
         if "preview" in request.POST:
@@ -67,7 +69,6 @@ def _arrived(practice: Practice, row: Connection) -> dict[str, Any]:
     events = InboundEvent.objects.for_practice(practice).filter(connection=row)
     cursors = PollCursor.objects.for_practice(practice).filter(connection=row)
     return {
-        "practice": practice,
         "connection": row,
         "events": shown_events(events),
         "waits_for_first_poll": polls.is_polled(row) and not cursors.filter(primed_at__isnull=False).exists(),

@@ -128,7 +128,7 @@ class AccountForm(SubAccountForm):
 
     class Meta:
         model = SubAccount
-        fields = ("key", "crm_subaccount_id", "is_default", "pipeline_logic")
+        fields = ("key", "crm_subaccount_id", "token", "is_default", "pipeline_logic")
         widgets = {
             "key": UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
             "crm_subaccount_id": UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),

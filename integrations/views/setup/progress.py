@@ -141,6 +141,8 @@ def _steps(practice: Practice, checks: Sequence[Check]) -> Iterator[Step]:
         match slug:
             case "practice":
                 how, note = How.DONE, ""
+            case "emr" if connections and not own:
+                how, note = How.DONE, ""
             case "credentials" if not connections:
                 how, note = How.OPEN, ""
             case "locations":
