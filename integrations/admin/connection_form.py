@@ -213,9 +213,15 @@ def _credential_fields(manifest: Manifest) -> dict[str, forms.Field]:
         fields[credential_field(credential.name)] = _credential(credential)
         if credential.secret and not credential.required:
             fields[removal_field(credential.name)] = forms.BooleanField(
-                label=f"Remove the {credential.label.lower()}", required=False, widget=UnfoldBooleanWidget
+                label=f"Remove the {_within(credential.label)}", required=False, widget=UnfoldBooleanWidget
             )
     return fields
+
+
+def _within(label: str) -> str:
+    """A label in the middle of a sentence: acronyms stay as they are."""
+    first, space, rest = label.partition(" ")
+    return label if first.isupper() else f"{first.lower()}{space}{rest}"
 
 
 def _tick(item: ChecklistItem) -> forms.Field:

@@ -1,5 +1,6 @@
 """A polled connection's page: its last day of polls, what it waits for, back-fills, tests and locations."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -254,10 +255,15 @@ def wrong_credentials(manifest: Manifest, tried: Sequence[Tried]) -> list[Creden
     """The credentials to look at, where what failed names them or it was the sign-in that failed."""
     failed = [one for one in tried if not one.is_fine]
     words = " ".join(one.words for one in failed).casefold()
-    named = [field for field in manifest.credentials if field.label.casefold() in words]
+    named = [field for field in manifest.credentials if _is_named(field.label.casefold(), words)]
     if not named and failed and failed[0] is tried[0]:
         named = list(manifest.credentials)
     return named
+
+
+def _is_named(label: str, words: str) -> bool:
+    """Whether a refusal speaks of a credential: "user name and password" names the "FHIR password" too."""
+    return label in words or re.search(rf"\b{re.escape(label.split()[-1])}\b", words) is not None
 
 
 @dataclass(frozen=True, slots=True)

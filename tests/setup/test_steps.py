@@ -58,7 +58,7 @@ def test_a_short_name_is_made_and_is_never_that_of_another(staff: Client, practi
 
 def test_what_is_missing_of_a_practice_is_said(staff: Client, practice: Practice) -> None:
     page = staff.post("/setup/", {**NEW, "name": "", "time_zone": "Mars/Base"})
-    assert "This field is required" in words(page)
+    assert "Enter the name of the practice" in words(page)
     assert "Mars/Base" in words(page)
     assert Practice.objects.across_practices().count() == 1
 

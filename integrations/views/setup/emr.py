@@ -190,12 +190,8 @@ def _shown(
 ) -> dict[str, Any]:
     manifest, wanted = manifest_of(row), polls.capabilities(row)
     wrong = polls.wrong_credentials(manifest, tried)
-    names = [
-        name
-        for field in manifest.credentials
-        for name in (credential_field(field.name), removal_field(field.name))
-        if name in form.fields
-    ]
+    names = [credential_field(field.name) for field in manifest.credentials]
+    removals = [name for field in manifest.credentials if (name := removal_field(field.name)) in form.fields]
     basics = [name for name in ("base_url", "billing_cycle_day") if name in form.fields]
     return {
         "connection": row,
@@ -204,6 +200,7 @@ def _shown(
         "form": form,
         "credential_boxes": [form[name] for name in (*names, *basics)],
         "switch_boxes": [form[switch_field(switch.name)] for switch in manifest.switches],
+        "removal_boxes": [form[name] for name in removals],
         "wanted": wanted,
         "tried": tried,
         "untried": wanted[len(tried) :] if tried else [],

@@ -17,7 +17,7 @@ from unfold.widgets import (
 
 from integrations.admin.mapping_form import SubAccountForm
 from integrations.models import SubAccount
-from tenants.models import COUNTRIES, Location, Practice
+from tenants.models import COUNTRIES, Location, Practice, PracticeKind
 
 # IANA names of the zones in which practices of these countries are, in the order from east to west.
 ZONES = {
@@ -93,12 +93,10 @@ class PracticeForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("name", "slug", "kind", "country", "time_zone")
         widgets = {
             "name": UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
-            "kind": UnfoldAdminSelectWidget,
             "country": UnfoldAdminSelectWidget,
         }
-        labels = {"name": "Name of the practice", "kind": "What it does"}
+        labels = {"name": "Name of the practice"}
         help_texts = {
-            "kind": "With surgery there are two pipelines, and every appointment type needs a category.",
             "country": "Phone numbers without a country code are read as this country's.",
         }
 
@@ -110,6 +108,14 @@ class PracticeForm(forms.ModelForm):  # type: ignore[type-arg]
             widget=UnfoldAdminSelectWidget,
             help_text="Decides on which day a visit falls. A location may have its own.",
         )
+        self.fields["kind"] = forms.ChoiceField(
+            label="What it does",
+            choices=[("", "Choose"), *PracticeKind.choices],
+            widget=UnfoldAdminSelectWidget,
+            help_text="With surgery there are two pipelines, and every appointment type needs a category.",
+            error_messages={"required": "Choose what the practice does."},
+        )
+        self.fields["name"].error_messages["required"] = "Enter the name of the practice."
         if self.instance.pk:
             del self.fields["slug"]
 

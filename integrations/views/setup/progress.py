@@ -96,7 +96,8 @@ class Progress:
 
     @property
     def done(self) -> int:
-        return sum(step.how is How.DONE for step in self.steps)
+        """How many steps have nothing left that must be done."""
+        return sum(step.how in (How.DONE, How.OPTIONAL) for step in self.steps)
 
 
 def step_of(check: Check, *, several: bool) -> str:
