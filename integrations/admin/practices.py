@@ -156,6 +156,8 @@ class PracticePage(PracticeAdmin):
     inlines = (RoutedLocationInline, ConnectionInline, SubAccountInline, MembershipInline)
     change_form_outer_before_template = "axconnect/practice_panel.html"
     actions_list = ("new_practice",)
+    # One way to begin: the guided set-up, whose first step is the same form.
+    actions_list_hide_default = True
     actions_detail = (
         "set_up",
         "go_live",

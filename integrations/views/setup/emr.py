@@ -131,10 +131,13 @@ def _form(connection: Connection, data: Any = None) -> ConnectionForm:
         form.fields["billing_cycle_day"].widget = UnfoldAdminIntegerFieldWidget()
     else:
         del form.fields["billing_cycle_day"]
-    form.fields["base_url"].required = manifest.needs_base_url
-    if manifest.needs_base_url:
-        form.fields["base_url"].help_text = f"{manifest.name} gives each practice its own."
-    form.fields["base_url"].error_messages["required"] = "Base address is needed."
+    if not polls.lists_locations(connection):
+        # Nobody is called there: it only posts to us.
+        del form.fields["base_url"]
+    elif manifest.needs_base_url:
+        address = form.fields["base_url"]
+        address.required, address.help_text = True, f"{manifest.name} gives each practice its own."
+        address.error_messages["required"] = "Base address is needed."
     return form
 
 
