@@ -74,6 +74,12 @@ def _wrong_addresses() -> Iterator[CheckMessage]:
             hint="Leave it unset for the CRM itself, or write one such as http://127.0.0.1:8001/crm",
             id="axconnect.E004",
         )
+    if settings.GOOGLE_API_BASE_URL and not _is_web_address(settings.GOOGLE_API_BASE_URL):
+        yield Error(
+            "GOOGLE_API_BASE_URL is not a web address.",
+            hint="Leave it unset for Google itself, or write one such as http://127.0.0.1:8002",
+            id="axconnect.E015",
+        )
     if urlsplit(settings.REDIS_URL).scheme not in REDIS_SCHEMES:
         yield Error(
             "REDIS_URL is not the address of a Redis.",

@@ -3,12 +3,12 @@
 import logging
 import re
 
-# The key of a webhook address is what lets a sender in.
-WEBHOOK_KEY = re.compile(r"(/webhooks/\w+/)[^/\s?'\"]+")
+# The key of a webhook address is what lets a sender in; that of a reviewer's link, a person.
+ADDRESS_KEY = re.compile(r"(/webhooks/\w+/|/review/link/)[^/\s?'\"]+")
 
 
 class LineFormatter(logging.Formatter):
-    """Formats a record and hides the keys of webhook addresses, in tracebacks too."""
+    """Formats a record and hides the keys in addresses, in tracebacks too."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return WEBHOOK_KEY.sub(r"\1***", super().format(record))
+        return ADDRESS_KEY.sub(r"\1***", super().format(record))

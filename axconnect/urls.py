@@ -44,6 +44,8 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     path("webhooks/", include("integrations.urls")),
     path("queues/", include((queue_pages(), "django_rq"))),
+    path("review/", include("categorization.review.urls")),
+    path("categories/", include("categorization.spreadsheets.urls")),
     path("", include("integrations.urls_staff")),
     path("", admin.site.urls),
 ]

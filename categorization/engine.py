@@ -48,6 +48,20 @@ class Preview:
     held: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a change of categories is carried out: events in all, done, still waiting and stopped; contacts that
+    moved, and those that stayed where they were (reason → how many)."""
+
+    total: int
+    done: int
+    moved: int
+    kept: Mapping[str, int]
+    waiting: int
+    stopped: int
+    is_finished: bool
+
+
 class Engine(Protocol):
     """What the engine answers."""
 
@@ -61,6 +75,10 @@ class Engine(Protocol):
 
     def preview(self, practice_id: int, choices: Mapping[int, str]) -> Preview:
         """Who would move if these types (id → category) counted so. Changes nothing."""
+        ...
+
+    def progress(self, batch_id: int) -> Progress | None:
+        """How far a change of categories is carried out; None where nothing is known of it."""
         ...
 
 

@@ -25,15 +25,20 @@ class Table:
         return next((lower.index(name) for name in names if name in lower), None)
 
 
-def read_table(data: bytes) -> Table:
-    """Read a CSV file's bytes. Raises TableError when it is empty, not text, or not CSV."""
+def read_lines(data: bytes) -> list[list[str]]:
+    """Each line's cells, empty lines too (so that places are row numbers). Raises TableError as ``read_table``."""
     text = _text(data)
     first = text.lstrip("\r\n").split("\n", 1)[0]
     separator = max(_SEPARATORS, key=first.count)
     try:
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if line]
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     except csv.Error as fault:
         raise TableError(f"The file is not a CSV table: {fault}.") from None
+
+
+def read_table(data: bytes) -> Table:
+    """Read a CSV file's bytes. Raises TableError when it is empty, not text, or not CSV."""
+    lines = [line for line in read_lines(data) if line]
     if not lines:
         raise TableError("The file is empty: it needs a first line with the column names.")
     columns, *rows = lines

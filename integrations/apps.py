@@ -6,4 +6,8 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Integrations"
 
     def ready(self) -> None:
+        from categorization.engine import use
         from integrations import signals  # noqa: F401  (connects receivers)
+        from integrations.sync.categories.answers import Answers
+
+        use(Answers())

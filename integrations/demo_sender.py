@@ -15,7 +15,7 @@ from integrations.sandbox.demo.book import open_books
 from integrations.sandbox.demo.desks import desk_of
 from integrations.sandbox.demo.door import Door
 from integrations.sandbox.demo.practices import DemoPractice
-from integrations.sync import bell
+from integrations.sync import bell, lanes
 from integrations.sync.polling import cursors
 
 OUTAGE_SECONDS = 30.0
@@ -129,12 +129,15 @@ def web_server_answers() -> bool:
 def set_emr_outage(practice: DemoPractice, is_on: bool) -> None:
     """Let the practice's EMR pretend to be down until it is switched on again. Raises requests' own errors."""
     desk(practice).set_outage(is_on)
-    if is_on or not practice.is_polled:
+    if is_on:
         return
     # Nobody who presses a button wants to wait for the back-off.
     connection = demo_connection(practice)
     Connection.objects.across_practices().filter(pk=connection.pk).update(circuit_open_until=None)
-    poll_at_once(practice)
+    lanes.wake(connection.practice_id)
+    bell.ring()
+    if practice.is_polled:
+        poll_at_once(practice)
 
 
 def begin_outage() -> None:

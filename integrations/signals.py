@@ -8,7 +8,8 @@ from django.db.models import F
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from categorization.models import AppointmentType
+from categorization.engine import categories_changed
+from categorization.models import AppointmentType, CategoryBatch
 from integrations.models import (
     Connection,
     CustomField,
@@ -18,6 +19,7 @@ from integrations.models import (
     SubAccount,
     WorkflowMapping,
 )
+from integrations.sync.categories.moving import begin
 from integrations.sync.release import settings_changed
 from tenants.models import Location, Practice
 
@@ -55,6 +57,13 @@ def on_change(sender: type, instance: Any, **kwargs: Any) -> None:
         isinstance(function, _Release) and function.practice_id == practice_id for _, function, _ in _queued()
     ):
         transaction.on_commit(_Release(practice_id))
+
+
+@receiver(categories_changed)
+def on_categories_changed(sender: type, batch: CategoryBatch, **kwargs: Any) -> None:
+    """Types were confirmed or changed, all in one transaction: a worker carries it out."""
+    raise_config_version(batch.practice_id)
+    begin(batch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from categorization.learning import Named, Taken, take_list
+from categorization.learning import Taken
 from integrations.contract.errors import ContractError
 from integrations.contract.manifest import CredentialField, Manifest, Way
 from integrations.contract.protocols import Capability, Resource
@@ -29,6 +29,7 @@ from integrations.models import (
     Visit,
 )
 from integrations.sync import bell
+from integrations.sync.categories import pulling
 from integrations.sync.emr_access import client_for
 from integrations.sync.golive import TESTED
 from integrations.sync.polling import backfill, cursors
@@ -315,12 +316,7 @@ def pull_types(connection: Connection) -> tuple[Taken, int]:
     """Bring the EMR's list of appointment types into ours: what is new, and how many it names. Raises the
     contract's errors."""
     profile = profiles([connection.practice_id])[connection.practice_id].connections[connection.pk]
-    listed = [
-        Named(one.name, one.purpose, one.external_id, one.type_class)
-        for one in client_for(profile, patience=30.0).appointment_types()
-    ]
-    online, now = profile.manifest.offers_online, timezone.now()
-    return take_list(connection.practice, connection.key, listed, offers_online=online, now=now), len(listed)
+    return pulling.pull_now(profile, connection.practice_id)
 
 
 # --- back-fills -------------------------------------------------------------------------------------------------

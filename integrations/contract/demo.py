@@ -183,4 +183,7 @@ class RemoteDesk:
 
 
 def _happenings(found: Json) -> tuple[Happening, ...]:
-    return tuple(Happening(words) for words in found["happened"])
+    """What happened, each with what the EMR posts about it where it posts (``bodies``, in the same order)."""
+    words = found["happened"]
+    bodies = found.get("bodies") or [None] * len(words)
+    return tuple(Happening(*one) for one in zip(words, bodies, strict=True))

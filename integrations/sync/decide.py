@@ -280,7 +280,8 @@ def _late_appointment(
     if own is not None and own.completed_finally and contact.contact_type != PATIENT:
         decision = decide_stage(visits, _pipeline(own), settings)
         if decision is not None:
-            moves = (replace(decision, stage=None, why="A completed visit makes the contact a patient."),)
+            won = replace(decision, stage=None, why="A completed visit makes the contact a patient.")
+            moves = (won, *_won_elsewhere(decision, contact))
             custom["Contact Type"] = PATIENT
             story.append(("pipeline", "It completed a visit in a final stage: the contact is a patient."))
     write = ContactWrite(custom) if custom else None
@@ -367,16 +368,29 @@ def _moves(
     known = contact.opportunities.get(own_route.pipeline)
     decides = decision.decided_by == own.id
     story.append(("pipeline", decision.why))
+    others = _won_elsewhere(decision, contact)
     if (
         not decides
         and known is not None
         and known.stage == decision.stage
         and not _turns_won(decision, known)
     ):
-        return (), ""
+        return others, ""
     # Only a booking or a completed visit opens a lost opportunity again.
     reopens = record.outcome in (Outcome.BOOKED, Outcome.COMPLETED)
-    return (replace(decision, status_of_lead=OPEN if reopens else None),), ""
+    return (replace(decision, status_of_lead=OPEN if reopens else None), *others), ""
+
+
+def _won_elsewhere(decision: StageMove, contact: ContactState) -> tuple[StageMove, ...]:
+    """A patient's cards are won in every pipeline, whichever of its visits came first: those that a lead had are
+    won from now on. Nothing where the contact was a patient before."""
+    if not decision.makes_patient or contact.contact_type == PATIENT:
+        return ()
+    return tuple(
+        StageMove(kind, None, None, makes_patient=True, may_create=False)
+        for kind, known in contact.opportunities.items()
+        if kind is not decision.pipeline and known.status != WON
+    )
 
 
 def _turns_won(decision: StageMove, known: KnownOpportunity) -> bool:
@@ -554,9 +568,12 @@ def _payment_moves(
         moves.append(replace(stage, with_value=True, may_create=creates))
     else:
         moves.append(StageMove(PipelineKind.NON_SURGICAL, None, None, with_value=True, may_create=creates))
+    elsewhere = _won_elsewhere(moves[0], contact)
     if settings.switch("surgical_value") and settings.is_dual:
-        moves.append(StageMove(PipelineKind.SURGICAL, None, None, with_value=True, may_create=False))
-    return tuple(moves)
+        is_won = any(move.pipeline is PipelineKind.SURGICAL for move in elsewhere)
+        value = StageMove(PipelineKind.SURGICAL, None, None, with_value=True, may_create=False)
+        return (*moves, replace(value, makes_patient=is_won))
+    return (*moves, *elsewhere)
 
 
 # The rest

@@ -29,6 +29,8 @@ def store_effects(work: Work, result: Plan, found: Found, person: Reachable, pos
     for kind, target, body, reference in bodies(
         work, result, found, person, position, makes_contact=makes_contact
     ):
+        if kind == EffectKind.CONTACT and work.event.runs and not _keep_own(work, found, body):
+            continue
         effect = known.get((kind, target))
         if effect is None:
             effect = Effect(
@@ -63,6 +65,32 @@ def _known_effects(work: Work, position: int) -> dict[tuple[str, str], Effect]:
     rows = Effect.objects.for_practice(work.profile.id).filter(event=work.event)
     own = rows.filter(position__gte=_PER_RECORD * position, position__lt=_PER_RECORD * (position + 1))
     return {(effect.kind, effect.target): effect for effect in own}
+
+
+def _keep_own(work: Work, found: Found, body: dict[str, Any]) -> bool:
+    """Take out of a second run's contact values what later events have written since: the newest one's stand, as
+    they would had this event gone through the first time. Whether anything is left to write."""
+    contact = found.who.contact
+    if contact is None:
+        return True
+    rows = Effect.objects.for_practice(work.profile.id).filter(
+        contact=contact, kind=EffectKind.CONTACT, event_id__gt=work.event.pk
+    )
+    later = [row.body or {} for row in rows.exclude(state=EffectState.SKIPPED)]
+    if not later:
+        return True
+    body["native"] = {}
+    # Of a write whose body retention has deleted nobody knows what it said: it counts as having said everything.
+    is_unknown = any("custom" not in one for one in later)
+    values = [pair for one in later for pair in one.get("custom", {}).items()]
+    written = {name for name, value in values if value not in ("", None)}  # empty ones are never sent
+    own_id = work.connection.manifest.patient_id_field
+    body["custom"] = {
+        name: value
+        for name, value in body["custom"].items()
+        if name == own_id or not (is_unknown or name in written)
+    }
+    return bool(body.get("money")) or set(body["custom"]) > {own_id}
 
 
 def _still_owed(unfinished: Sequence[Effect], found: Found) -> list[Effect]:

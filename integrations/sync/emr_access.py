@@ -5,13 +5,14 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from integrations.contract.errors import TransientError
+from integrations.contract.errors import RateLimited, TransientError
 from integrations.contract.manifest import Way
 from integrations.contract.protocols import Access, Context
 from integrations.emrs import Emr
@@ -24,6 +25,8 @@ CACHED_FOR = timedelta(hours=24)
 RENEWAL_LEASE = timedelta(seconds=60)
 RENEWAL_PATIENCE_SECONDS = 75.0
 _LOOK_SECONDS = 0.1
+# An answer may say "again in 0 seconds".
+SHORTEST_WAIT_SECONDS = 0.05
 
 
 def client_for(
@@ -75,12 +78,39 @@ def enriched(
     ``with_patient`` False: for rows that are only recorded; the patient stands there by id alone.
     """
     enrich = connection.emr.part("enrich").enrich
-    parts = (kind, body, client_for(connection), StoredCache(connection.id))
+    parts = (kind, body, InOneGo(client_for(connection)), StoredCache(connection.id))
     if connection.manifest.way is Way.POLL:
         result: Mapping[str, Any] = enrich(*parts, with_patient=with_patient)
     else:
         result = enrich(*parts, connection.field_paths)
     return result
+
+
+class InOneGo:
+    """An EMR's client for what one event needs: once something was read, a short "too many requests" is sat out,
+    ``patience`` seconds in all. Giving the lane back then would throw away what was read and ask for it again, which
+    is the last thing that an EMR wants which asks us to slow down. The first call's refusal goes to the caller."""
+
+    def __init__(self, client: Any, patience: float = LONGEST_WAIT_SECONDS) -> None:
+        self._client, self._patience, self._has_read = client, patience, False
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        return partial(self._call, method) if callable(method) else method
+
+    def _call(self, method: Callable[..., Any], *parts: Any, **more: Any) -> Any:
+        while True:
+            try:
+                found = method(*parts, **more)
+            except RateLimited as limited:
+                if not self._has_read or limited.retry_after > self._patience:
+                    raise
+                wait = max(SHORTEST_WAIT_SECONDS, limited.retry_after)
+                self._patience -= wait
+                time.sleep(wait)
+            else:
+                self._has_read = True
+                return found
 
 
 class StoredTokens:

@@ -131,7 +131,7 @@ def _match(
     work: "Work", patient: Patient, person: Person, reachable: Reachable, account: SubAccountProfile
 ) -> Who:
     circuit.gate(SubAccount, account.id)
-    client = client_for(account, work.event.priority)
+    client = client_for(account, work.claims_as)
     manifest = work.connection.manifest
     id_field = account.fields.get(field_key(manifest.patient_id_field), ("", ""))[0]
     born_field = account.fields.get(field_key(manifest.birthday_field), ("", ""))[0]

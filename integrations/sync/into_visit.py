@@ -8,7 +8,7 @@ from integrations.models import Source, Visit
 from integrations.sync import stored
 from integrations.sync import visits as visit_rules
 from integrations.sync.decide import Settings, is_only_recorded
-from integrations.sync.visits import VisitChange, VisitData
+from integrations.sync.visits import Seen, VisitChange, VisitData
 from integrations.sync.work import Found, Work
 
 
@@ -63,5 +63,17 @@ def _changed(
         return visit_rules.apply_recorded(data, record, version)
     headline = visit_rules.headline_of(work.connection.manifest.name, record)
     seen = visit_rules.seen_in(record, version, headline, work.event.pk)
+    if work.event.runs:
+        seen = _as_it_was(data, seen)
     is_backfill = work.event.source == Source.BACKFILL
     return visit_rules.apply_appointment(data, record, seen, is_backfill=is_backfill)
+
+
+def _as_it_was(data: VisitData, seen: Seen) -> Seen:
+    """The state that this very event showed when it ran before. What is fetched for it a second time may say more
+    than it did then, and that is no new state of that time: it would get a second note."""
+    for known in data.states:
+        same_time = (known.version, known.outcome) == (seen.version, seen.outcome)
+        if known.event_id == seen.event_id and same_time:
+            return replace(seen, key=known.key, headline=known.headline, lines=known.lines)
+    return seen

@@ -122,7 +122,7 @@ def _writes(work: Work, record: Record) -> bool:
 def _with_fields(work: Work, account: SubAccountProfile) -> SubAccountProfile:
     """A patient is looked for by the EMR's id field first, so the fields have to be known before."""
     circuit.gate(SubAccount, account.id)
-    return known_fields.refreshed(work.profile.id, account, client_for(account, work.event.priority))
+    return known_fields.refreshed(work.profile.id, account, client_for(account, work.claims_as))
 
 
 def _same_person(before: Sequence[Found], record: Record, account: SubAccountProfile) -> identity.Who | None:

@@ -31,6 +31,8 @@ from integrations.models import (
     SubAccount,
 )
 from integrations.sync import circuit, hot, lanes
+from integrations.sync.categories.again import DECIDE_AGAIN, plan_again
+from integrations.sync.categories.sighting import sight
 from integrations.sync.create_back.in_flight import WAIT_SECONDS as BEING_CREATED_SECONDS
 from integrations.sync.create_back.in_flight import BeingCreated
 from integrations.sync.create_back.run import work_tag_event
@@ -259,8 +261,13 @@ def _plan_again(event: InboundEvent) -> None:
 
 def _plan(work: Work) -> tuple[list[Effect], Person]:
     event = work.event
+    if event.kind == DECIDE_AGAIN:
+        if event.contact is not None:
+            lease_contact(event.contact, work)
+        return plan_again(work), person_of(event.patient) if event.patient else Person("")
     event.story = [{"step": "received", "text": _received_words(work)}]
     records = understand(work)
+    sight(work.profile, work.connection, records)
     for record in records:
         work.tell("understood", _understood_words(record))
     effects = plan(work, records)

@@ -115,6 +115,7 @@ class PracticeProfile:
     sub_accounts: dict[int, SubAccountProfile]
     locations: dict[str, LocationProfile]
     categories: dict[tuple[str, str, str], CategoryProfile]
+    types: frozenset[tuple[str, str, str]] = frozenset()  # every type that is known, confirmed or not
 
     @cached_property
     def default_sub_account(self) -> SubAccountProfile | None:
@@ -147,6 +148,7 @@ def load_profile(practice_id: int) -> PracticeProfile:
         row.pk: _connection(row, practice.kind) for row in Connection.objects.for_practice(practice)
     }
     manifests = [connection.manifest for connection in connections.values()]
+    types = list(_types(practice))
     return PracticeProfile(
         id=practice.pk,
         slug=practice.slug,
@@ -159,7 +161,8 @@ def load_profile(practice_id: int) -> PracticeProfile:
         connections=connections,
         sub_accounts=_sub_accounts(practice, manifests),
         locations={row.external_id: row for row in _locations(practice, zone)},
-        categories=dict(_categories(practice)),
+        categories=dict(_categories(types)),
+        types=frozenset(key for row in types for key in _keys(row)),
     )
 
 
@@ -229,17 +232,28 @@ def _locations(practice: Practice, zone: tzinfo) -> Iterable[LocationProfile]:
         )
 
 
-def _categories(practice: Practice) -> Iterable[tuple[tuple[str, str, str], CategoryProfile]]:
-    rows = (
-        AppointmentType.objects.for_practice(practice).exclude(category="").filter(confirmed_at__isnull=False)
-    )
-    for row in rows.select_related("confirmed_by"):
-        who = str(row.confirmed_by) if row.confirmed_by else row.get_confirmed_via_display() or "the practice"
-        words = f"confirmed by {who} on {_date(row.confirmed_at)}"
-        yield (
-            (row.connection_key, row.name_key, row.purpose_key),
-            CategoryProfile(Category(row.category), words),
-        )
+def _types(practice: Practice) -> Iterable[AppointmentType]:
+    return AppointmentType.objects.for_practice(practice).select_related("confirmed_by")
+
+
+def _keys(row: AppointmentType) -> list[tuple[str, str, str]]:
+    """The names by which visits know a type: those it had before, then its own."""
+    former = [(row.connection_key, name, purpose) for name, purpose in row.former_keys]
+    return [*former, row.key]
+
+
+def _categories(types: list[AppointmentType]) -> Iterable[tuple[tuple[str, str, str], CategoryProfile]]:
+    """Confirmed categories by type. What a type is called now counts before what another one was called once."""
+    confirmed = [row for row in types if row.is_confirmed]
+    for row in confirmed:
+        yield from ((key, category_profile(row)) for key in _keys(row)[:-1])
+    yield from ((row.key, category_profile(row)) for row in confirmed)
+
+
+def category_profile(row: AppointmentType) -> CategoryProfile:
+    """A confirmed type's category, and the words that say who confirmed it."""
+    who = str(row.confirmed_by) if row.confirmed_by else row.get_confirmed_via_display() or "the practice"
+    return CategoryProfile(Category(row.category), f"confirmed by {who} on {_date(row.confirmed_at)}")
 
 
 def _date(at: datetime | None) -> str:

@@ -32,7 +32,7 @@ class Recipient:
         self.person = person
         self.contact: Contact | None = work.event.contact
         self.contact_is_new = False
-        self._client: CrmClient = client_for(account, work.event.priority)
+        self._client: CrmClient = client_for(account, work.claims_as)
         self._called = False  # whether this effect has called the CRM since its mark was set
 
     @property

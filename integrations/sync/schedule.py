@@ -12,6 +12,7 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from integrations.sync import bell, lanes
+from integrations.sync.categories import pulling
 from integrations.sync.polling import backfill, cursors
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ class Scheduler:
         if time.monotonic() >= self._next_set_up:
             self._next_set_up = time.monotonic() + SET_UP_SECONDS
             cursors.set_up_cursors()
-        if cursors.anything_due(now) or backfill.anything_due(now):
+            pulling.set_up()
+        if cursors.anything_due(now) or backfill.anything_due(now) or pulling.anything_due(now):
             bell.ring(bell.POLLS, waiting_jobs=1)
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + UPKEEP_SECONDS

@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from integrations.models import EventState, HeldFor, InboundEvent
 from integrations.models.narrowing import open_events
+from integrations.sync.categories.moving import release_categories_due
+from integrations.sync.categories.use import refresh_all
 from integrations.sync.create_back.sweep import sweep_due
 from integrations.sync.release import release_categories
 from integrations.sync.retention import purge
@@ -17,10 +19,12 @@ _purged_on: date | None = None
 
 
 def run_upkeep() -> None:
-    """Release what was held at the very moment in which its category was confirmed, look after connections that
-    have gone quiet; once an hour, look for create tags that nobody acted on; once a day, delete what retention
-    says."""
+    """Release what was held at the very moment in which its category was confirmed, carry out changes of
+    categories, sum up how often types are booked, look after connections that have gone quiet; once an hour, look
+    for create tags that nobody acted on; once a day, delete what retention says."""
     release_overlooked()
+    release_categories_due()
+    refresh_all()
     watch()
     sweep_due()
     purge_daily()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from integrations.contract.records import Record
-from integrations.models import EventState, HeldFor, InboundEvent, Opportunity
+from integrations.models import EventState, HeldFor, InboundEvent, Opportunity, Priority
 from integrations.models.subaccounts import PipelineKind
 from integrations.sync import identity, lanes
 from integrations.sync.profile import ConnectionProfile, LocationProfile, PracticeProfile, SubAccountProfile
@@ -30,6 +30,11 @@ class Work:
     @property
     def contact_token(self) -> str:
         return self.lane.contact_token
+
+    @property
+    def claims_as(self) -> int:
+        """How the event claims the CRM's request budget: what runs a second time gives way to what is new."""
+        return max(self.event.priority, Priority.REPLAY) if self.event.runs else self.event.priority
 
     def workflow_id(self, account: SubAccountProfile, name: str) -> str:
         """The CRM workflow mapped for one of our workflow names, or for what the connection calls it; "" for none."""

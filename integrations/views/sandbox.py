@@ -1,5 +1,6 @@
 """The pretend CRM as a person sees it, and buttons that make things happen in each EMR. Demo only."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +31,7 @@ from integrations.demo_sender import (
     poll_at_once,
     set_emr_outage,
 )
-from integrations.models import Connection, Contact, EventState, InboundEvent, SubAccount
+from integrations.models import Connection, Contact, EventState, InboundEvent, LocationRoute, SubAccount
 from integrations.sandbox.demo.door import DoorError
 from integrations.sandbox.demo.practices import DemoPractice, demo_practices
 from integrations.views.links import list_of, page_of
@@ -76,7 +77,7 @@ def board(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Sandbox",
-        "accounts": _accounts(request),
+        "accounts": _titled(_accounts(request)),
         **_sender(request, account),
         **_board(account),
     }
@@ -169,7 +170,7 @@ urlpatterns: list[URLPattern] = [
 
 def _accounts(request: HttpRequest) -> list[SubAccount]:
     rows = rows_with(request.user, SubAccount, Right.SEE).select_related("practice")
-    return list(rows.order_by("practice__name", "key"))
+    return list(rows.order_by("practice__name", "-is_default", "key"))
 
 
 def _account(request: HttpRequest) -> SubAccount | None:
@@ -182,6 +183,19 @@ def _account(request: HttpRequest) -> SubAccount | None:
     if found is None:
         raise Http404("There is no such sub-account.")
     return found
+
+
+def _titled(accounts: list[SubAccount]) -> list[tuple[SubAccount, str]]:
+    """Each sub-account with what its tab says: the practice, or, where that has several, the clinics that go there."""
+    several = Counter(account.practice_id for account in accounts)
+    clinics: dict[int, list[str]] = {}
+    routes = LocationRoute.objects.across_practices().filter(sub_account__in=accounts)
+    for account_id, name in routes.values_list("sub_account_id", "location__name"):
+        clinics.setdefault(account_id, []).append(name)
+    return [
+        (account, ", ".join(clinics.get(account.pk, [])) if several[account.practice_id] > 1 else "")
+        for account in accounts
+    ]
 
 
 def _board(account: SubAccount | None) -> dict[str, Any]:

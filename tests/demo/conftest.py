@@ -14,6 +14,7 @@ from django.utils import timezone
 from integrations.demo_sender import demo_connection
 from integrations.emrs.modmed import client as modmed_client
 from integrations.emrs.nextech_cloud import client as nextech_client
+from integrations.emrs.patientnow_pro import client as patientnow_client
 from integrations.models import EventState, InboundEvent, Lane
 from integrations.sandbox.demo.book import Book
 from integrations.sandbox.demo.desk import Desk
@@ -50,6 +51,7 @@ def sandbox(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(DemoPractice, "crm_setup", lambda self, account: real(self, account) | limits)
     monkeypatch.setattr(modmed_client, "CALLS_PER_SECOND", 10_000.0)
     monkeypatch.setattr(nextech_client, "CALLS_PER_SECOND", 10_000.0)
+    monkeypatch.setattr(patientnow_client, "CALLS_PER_SECOND", 10_000.0)
     url, stop = serve_in_thread(State(key=KEY))
     settings.DEMO, settings.DATA_DIR = True, tmp_path
     settings.SANDBOX_URL, settings.SANDBOX_KEY = url, KEY

@@ -117,6 +117,6 @@ def press_ping(url: str) -> None:
     """A test ping arrives."""
     from integrations.demo_sender import deliver, desk
 
-    practice = demo_practices()["juniper"]
+    practice = demo_practices()["harbor"]
     for happening in desk(practice).press("ping", "new", None).happenings:
         assert deliver(practice, happening).ok

@@ -63,7 +63,8 @@ def test_strangers_are_asked_to_sign_in(seeded, client):
 def test_the_board_shows_a_tab_per_sub_account_and_the_stages(seeded, staff):
     page = staff.get("/sandbox/").content.decode()
     tabs = re.findall(r'href="\?account=(\w+)"', page)
-    assert tabs == [one.crm_ids[0] for one in demo_practices().values()]
+    assert tabs == [crm_id for one in demo_practices().values() for crm_id in one.crm_ids]
+    assert "Juniper Foothills" in page
     assert "Non-Surgical" in page
     assert "Surgical" in page
 
@@ -82,7 +83,7 @@ def test_an_unknown_sub_account_is_not_found(seeded, staff):
 
 def test_an_agent_sees_the_board_of_their_own_practice_only(agent):
     page = agent.get("/sandbox/").content.decode()
-    assert "Juniper Skin Studio" in page
+    assert "Juniper Old Town" in page
     assert "Harbor" not in page
     assert agent.get(f"/sandbox/?account={HARBOR}").status_code == 404
     assert press(agent, "ping").status_code == 404

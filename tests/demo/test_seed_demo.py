@@ -48,12 +48,12 @@ def test_a_polled_practice_can_be_read_at_once_and_the_first_poll_writes_nothing
 
 
 def test_the_custom_fields_are_provisioned_into_the_emrs_folder(seeded):
-    practice = demo_practices()["juniper"]
+    practice = demo_practices()["harbor"]
     wanted = {field.name for field in emr_for("aestheticspro").manifest.fields}
     fields = seeded.sub_account(practice.crm_ids[0])["custom_fields"]
     folder = next(key for key, name in fields["folders"].items() if name == "Aesthetics Pro")
     assert wanted == {one["name"] for one in fields["fields"] if one["parentId"] == folder}
-    known = CustomField.objects.across_practices().filter(sub_account__practice__slug="juniper")
+    known = CustomField.objects.across_practices().filter(sub_account__practice__slug="harbor")
     assert wanted <= set(known.values_list("name", flat=True))
 
 
@@ -61,7 +61,8 @@ def test_the_stages_are_those_of_the_sandbox(seeded):
     crm = {
         stage["id"]
         for practice in demo_practices().values()
-        for pipeline in seeded.sub_account(practice.crm_ids[0])["pipelines"]
+        for crm_id in practice.crm_ids
+        for pipeline in seeded.sub_account(crm_id)["pipelines"]
         for stage in pipeline["stages"]
     }
     assert set(Stage.objects.across_practices().values_list("crm_id", flat=True)) == crm
@@ -112,7 +113,8 @@ def test_before_the_web_server_runs_no_event_is_sent(seeded):
 
 def stages_of(door, slug):
     """Stage name → number of cards, of both pipelines together."""
-    pipelines = door.board(demo_practices()[slug].crm_ids[0], 10)["pipelines"]
+    crm_ids = demo_practices()[slug].crm_ids
+    pipelines = [one for crm_id in crm_ids for one in door.board(crm_id, 10)["pipelines"]]
     found = {}
     for stage in (stage for pipeline in pipelines for stage in pipeline["stages"]):
         found[stage["name"]] = found.get(stage["name"], 0) + stage["count"]
@@ -126,7 +128,7 @@ def test_the_first_events_fill_the_boards_of_those_who_post_once(running):
         stages = stages_of(running, slug)
         assert stages["Booked"] + stages.get("Consult Booked", 0) >= 2
         assert stages["Patient"] + stages.get("Consult Complete", 0) >= 2
-        assert stages["Cancelled / No-Show"] == 2
+        assert stages["Cancelled / No-Show"] >= 2
     sent = InboundEvent.objects.across_practices().count()
     assert set(InboundEvent.objects.across_practices().values_list("state", flat=True)) == {"done"}
     call_command("seed_demo")

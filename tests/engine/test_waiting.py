@@ -112,9 +112,9 @@ def test_only_the_confirmed_type_is_released(surgical):
 
 def test_a_type_that_is_only_known_and_not_confirmed_releases_nothing(surgical):
     surgical.take(apro.booked(VISIT, at(0)))
-    AppointmentType.objects.create(
-        practice=surgical.practice, connection_key="apro", name="Botox", category="Surgical Consult"
-    )
+    known = AppointmentType.objects.for_practice(surgical.practice).get(name="Botox")
+    known.category = "Surgical Consult"
+    known.save()
     assert release_overlooked() == 0
     assert surgical.states() == {"held": 1}
 
@@ -143,13 +143,9 @@ def test_a_type_that_moves_nothing_releases_too(surgical):
 def test_a_category_confirmed_at_the_very_moment_of_holding_is_picked_up_by_the_upkeep(surgical):
     surgical.take(apro.booked(VISIT, at(0)))
     with TestCase.captureOnCommitCallbacks():
-        AppointmentType.objects.create(
-            practice=surgical.practice,
-            connection_key="apro",
-            name="Botox",
-            category="Surgical Consult",
-            confirmed_at=timezone.now(),
-        )
+        known = AppointmentType.objects.for_practice(surgical.practice).get(name="Botox")
+        known.category, known.confirmed_at = "Surgical Consult", timezone.now()
+        known.save()
     assert surgical.states() == {"held": 1}
     assert release_overlooked() == 1
     surgical.work()

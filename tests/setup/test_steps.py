@@ -17,6 +17,7 @@ from integrations.models import (
     SubAccount,
     WorkflowMapping,
 )
+from integrations.sync.categories import pulling
 from integrations.sync.golive import TESTED
 from integrations.views.setup import mappings
 from integrations.views.setup.forms import free_slug, zone_choices
@@ -259,7 +260,8 @@ def test_an_emr_that_does_not_answer_is_said_on_the_page(
         raise TransientError("ModMed could not answer.")
 
     connection(practice)
-    monkeypatch.setattr(polls, "client_for", fail)
+    for module in (polls, pulling):
+        monkeypatch.setattr(module, "client_for", fail)
     for step in ("locations", "categories"):
         page = staff.post(url(practice, step), {"pull": "modmed"}, follow=True)
         assert "ModMed could not answer" in words(page), step

@@ -21,6 +21,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import requests
 
+from integrations.contract import stories
+from integrations.contract.demo import Place, RemoteDesk
 from integrations.emrs.patientnow_pro.pretend.api import serve
 from integrations.emrs.patientnow_pro.pretend.cast import (
     CLINICIANS,
@@ -34,6 +36,7 @@ from integrations.emrs.patientnow_pro.pretend.cast import (
 )
 from integrations.emrs.patientnow_pro.pretend.desk import FrontDesk
 from integrations.emrs.patientnow_pro.pretend.office import KINDS, TRAPS, Office, Refused
+from integrations.emrs.patientnow_pro.pretend.premises import BUTTONS, Premises
 
 __all__ = [
     "ACTS",
@@ -45,6 +48,7 @@ __all__ = [
     "TRAPS",
     "TYPES",
     "Practice",
+    "demo_desk",
     "make_app",
     "office_of",
     "patient",
@@ -243,6 +247,32 @@ def _chance(body: Json) -> random.Random:
     return random.Random(body.get("seed"))
 
 
+def _furnish(office: Office, practice_id: str, body: Json) -> Json:
+    Premises(office, practice_id, random.Random()).furnish(body["sites"], body["rare"])
+    return _summary(office, practice_id, body)
+
+
+def _demo(office: Office, practice_id: str, body: Json) -> Json:
+    """One order of the demo's desk, see ``demo_desk``."""
+    order = str(body.get("order"))
+    if order == "outage":
+        office.set_up(None, {"down": bool(body.get("is_on"))})
+        return {}
+    is_down = bool(office.trap("down"))
+    if is_down and order == "press":
+        return {"nothing": "PatientNow is down: it sends nothing until it is back up."}
+    if is_down and order == "step":
+        return {"happened": []}
+    premises = Premises(office, practice_id, _chance(body))
+    found = stories.serve(stories.Stories(premises, premises.chance, office.now), order, body)
+    if found is None:
+        raise Refused(400, {"error": "the desk does not know this order"})
+    if premises.told and "nothing" not in found:
+        words, notices = zip(*premises.told, strict=True)
+        found |= {"happened": list(words), "bodies": list(notices)}
+    return found | {"is_down": is_down}
+
+
 _CONTROLS: dict[tuple[str, str], Callable[[Office, str, Json], Json]] = {
     ("GET", ""): _summary,
     ("POST", ""): _set_up,
@@ -250,6 +280,8 @@ _CONTROLS: dict[tuple[str, str], Callable[[Office, str, Json], Json]] = {
     ("POST", "forget-calls"): _forget_calls,
     ("POST", "act"): _act,
     ("POST", "day"): _day,
+    ("POST", "furnish"): _furnish,
+    ("POST", "demo"): _demo,
 }
 
 
@@ -335,6 +367,16 @@ class Practice:
         """Let that many things happen: their notices, in order."""
         return list(self._ask("POST", "/day", {"steps": steps, "seed": seed})["notices"])
 
+    # The demo
+
+    def furnish(self, sites: Sequence[Mapping[str, str]], rare: Sequence[str], **_more: Any) -> Json:
+        """Give it clinics (``id``, ``name``, ``zone``), and say which types chance leaves alone."""
+        return self._ask("POST", "/furnish", {"sites": list(sites), "rare": list(rare)})
+
+    def demo(self, order: str, body: Json) -> Json:
+        """One order of the demo's desk, see ``contract.stories.serve``."""
+        return self._ask("POST", "/demo", {**body, "order": order})
+
     # What is on file
 
     def record(self, kind: str, external_id: str) -> Json:
@@ -373,6 +415,21 @@ class Practice:
         answer.raise_for_status()
         found: Json = answer.json()
         return found
+
+
+def demo_desk(place: Place) -> RemoteDesk:
+    """The desk of one of the demo's practices."""
+    practice = Practice(f"{place.url}/emr/{SLUG}", place.key, f"PN-{place.slug}")
+    api_key = f"sandbox-{place.slug}-key"
+
+    def set_up() -> None:
+        practice.set_up(api_key)
+        practice.furnish(**place.premises())
+
+    own: Json = place.file["connections"][0].get("credentials") or {}
+    credentials = {**own, "api_key": api_key, "practice_id": practice.practice_id}
+    connection = {"base_url": practice.base_url, "credentials": credentials}
+    return RemoteDesk(BUTTONS, practice.demo, connection=lambda: connection, set_up=set_up)
 
 
 def send(

@@ -88,7 +88,7 @@ class DemoPractice:
         }
         return {
             "id": account["crm_location_id"],
-            "name": self.name,
+            "name": self._account_name(account),
             "token": account["token"],
             "timezone": self.file["practice"]["time_zone"],
             "folders": [folder],
@@ -103,6 +103,13 @@ class DemoPractice:
             ],
             "workflows": [{"id": crm_id, "name": name} for name, crm_id in account["workflows"].items()],
         }
+
+    def _account_name(self, account: dict[str, Any]) -> str:
+        """What the CRM calls a sub-account: the practice, or, where it has several, the clinic that goes there."""
+        if len(self.sub_accounts) == 1:
+            return self.name
+        clinics = [one["name"] for one in self.file["locations"] if one["sub_account"] == account["key"]]
+        return ", ".join(clinics) or self.name
 
 
 @lru_cache(maxsize=1)

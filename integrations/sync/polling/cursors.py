@@ -13,7 +13,7 @@ from django.utils import timezone
 from integrations.contract.manifest import Way
 from integrations.contract.protocols import Resource
 from integrations.emrs import Emr, registry
-from integrations.models import Backfill, Connection, PollCursor
+from integrations.models import Backfill, Connection, PollCursor, TypePull
 from integrations.sync.emr_access import StoredTokens
 from tenants.models import Practice
 
@@ -191,8 +191,9 @@ def poll_now(cursor_ids: Iterable[int]) -> int:
 
 
 def credentials_changed(connection_id: int) -> int:
-    """New credentials were entered: forget the tokens of the old ones and poll everything at once, resources that
-    were refused too. How many cursors. Call it after ``circuit.reauthenticated``."""
+    """New credentials were entered: forget the tokens of the old ones, read the list of appointment types and poll
+    everything at once, resources that were refused too. How many cursors. Call it after ``circuit.reauthenticated``."""
     StoredTokens(connection_id).forget()
+    TypePull.objects.across_practices().filter(connection_id=connection_id).update(next_at=timezone.now())
     rows = PollCursor.objects.across_practices().filter(connection_id=connection_id)
     return rows.update(next_at=timezone.now(), failures=0)

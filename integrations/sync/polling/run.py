@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from integrations.sync import bell
+from integrations.sync.categories import pulling
 from integrations.sync.drain import worker_name
 from integrations.sync.polling import backfill, cursors
 from integrations.sync.polling.poll import poll
@@ -71,7 +72,10 @@ class Polls:
             return 0
         claimed = cursors.claim(worker_name(), room)
         fills = backfill.claim(worker_name(), room - len(claimed)) if room > len(claimed) else []
+        room -= len(claimed) + len(fills)
+        lists = pulling.claim(room) if room else []
         practices = {one.practice_id for one in claimed} | {fill.practice_id for fill in fills}
+        practices |= {one.practice_id for one in lists}
         found = profiles(practices)
         for one in claimed:
             if profile := found.get(one.practice_id):  # none: deleted this very moment
@@ -79,7 +83,10 @@ class Polls:
         for fill in fills:
             if profile := found.get(fill.practice_id):
                 self._start(partial(backfill.run, fill, profile, is_stopping))
-        return len(claimed) + len(fills)
+        for one_list in lists:
+            if profile := found.get(one_list.practice_id):
+                self._start(partial(pulling.pull, one_list, profile))
+        return len(claimed) + len(fills) + len(lists)
 
     def _start(self, work: Callable[[], object]) -> None:
         with self._lock:

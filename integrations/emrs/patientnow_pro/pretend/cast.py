@@ -140,8 +140,3 @@ def patient(number: int, area: str = "305") -> Json:
         "referralSource": _SOURCES[number % len(_SOURCES)] or None,
         "unsubscribed": False,
     }
-
-
-def type_named(name: str) -> Type | None:
-    """The appointment type of that name."""
-    return next((one for one in TYPES if one.name == name), None)

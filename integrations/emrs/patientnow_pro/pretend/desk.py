@@ -54,14 +54,22 @@ class FrontDesk:
     # --- appointments --------------------------------------------------------------------------------------
 
     def book(
-        self, patient: str, *, type: str = "", facility: str = "", days_ahead: int | None = None
+        self,
+        patient: str,
+        *,
+        type: str = "",
+        facility: str = "",
+        days_ahead: int | None = None,
+        starts_at: datetime | None = None,
     ) -> Json:
         """An appointment is made, in opening hours. ``type`` by name, ``facility`` by id; what is not given is left
         to chance."""
         self.office.known("patients", patient)
-        booked = cast.type_named(type) or self.chance.choice([one for one in cast.TYPES if one.active])
-        site = next((one for one in cast.FACILITIES if one.id == facility), None)
-        site = site or self.chance.choice(cast.FACILITIES)
+        booked = self.office.type_named(type) or self.chance.choice(
+            [one for one in self.office.offers if one.active]
+        )
+        site = next((one for one in self.office.sites if one.id == facility), None)
+        site = site or self.chance.choice(self.office.sites)
         clinician = self.chance.choice(cast.CLINICIANS)
         ahead = self.chance.randrange(21) if days_ahead is None else days_ahead
         record: Json = {
@@ -73,7 +81,7 @@ class FrontDesk:
             "typeClass": booked.type_class,
             "reason": booked.reason,
             "comments": "Prefers mornings" if self.chance.random() < 0.2 else "",
-            "start": self._stamp(self._slot(site, ahead), site),
+            "start": self._stamp(starts_at or self._slot(site, ahead), site),
             "provider": {"id": clinician.id, "name": clinician.name},
             "facility": {"id": site.id, "name": site.name},
             "modifiedAt": self._stamp(self.office.now, site),
@@ -88,7 +96,7 @@ class FrontDesk:
         if starts_at and starts_at > self.office.now:
             self.office.kept["records"]["appointments"][appointment] = known = {
                 **known,
-                "start": self._stamp(self.office.now - timedelta(hours=1), _site_of(known)),
+                "start": self._stamp(self.office.now - timedelta(hours=1), self._site_of(known)),
             }
         return self.set_status(appointment, "Checkout")
 
@@ -103,11 +111,17 @@ class FrontDesk:
     def set_status(self, appointment: str, status: str) -> Json:
         """The appointment gets any status, such as Confirmed or Arrived."""
         known = self.office.known("appointments", appointment)
-        changed_at = self._stamp(self.office.now, _site_of(known))
+        changed_at = self._stamp(self.office.now, self._site_of(known))
         self.office.save("appointments", {**known, "status": status, "modifiedAt": changed_at})
         return self._notice(
             "AppointmentStatusChanged", known["patientId"], appointmentId=appointment, status=status
         )
+
+    def move(self, appointment: str, starts_at: datetime) -> Json:
+        """The appointment moves to another time."""
+        known = self.office.known("appointments", appointment)
+        self.office.save("appointments", {**known, "start": self._stamp(starts_at, self._site_of(known))})
+        return self.set_status(appointment, "Rescheduled")
 
     # --- money ---------------------------------------------------------------------------------------------
 
@@ -117,7 +131,7 @@ class FrontDesk:
         bought = [one for name in items for one in cast.MENU if one.name == name] or [
             self.chance.choice(cast.MENU) for _ in range(1 + self.chance.randrange(2))
         ]
-        site = next((one for one in cast.FACILITIES if one.id == facility), cast.FACILITIES[0])
+        site = next((one for one in self.office.sites if one.id == facility), self.office.sites[0])
         record: Json = {
             "billId": f"B-{self.office.number('bills', FIRST_BILL_ID)}",
             "patientId": patient,
@@ -153,7 +167,7 @@ class FrontDesk:
             "patientId": patient,
             "programName": sold.name,
             "amount": f"{sold.price:.2f}",
-            "startDate": self._local(self.office.now, cast.FACILITIES[0]).date().isoformat(),
+            "startDate": self._local(self.office.now, self.office.sites[0]).date().isoformat(),
             "status": "Active",
         }
         self.office.save("memberships", record)
@@ -187,7 +201,7 @@ class FrontDesk:
         if chance < 0.2:
             return [self.cancel(external_id) if chance < 0.12 else self.no_show(external_id)]
         notices = [self.check_out(external_id)]
-        billed = cast.type_named(appointment["appointmentType"])
+        billed = self.office.type_named(appointment["appointmentType"])
         if billed and billed.items:
             items = [cast.MENU[place].name for place in billed.items]
             facility = appointment["facility"]["id"]
@@ -202,7 +216,7 @@ class FrontDesk:
         notice: Json = {
             "eventType": event,
             "eventId": f"e-{self.practice_id}-{self.office.number('events', FIRST_EVENT_ID)}",
-            "occurredAt": self._stamp(self.office.now, cast.FACILITIES[0]),
+            "occurredAt": self._stamp(self.office.now, self.office.sites[0]),
             "practiceId": self.practice_id,
         }
         if patient:
@@ -221,11 +235,10 @@ class FrontDesk:
     def _stamp(self, at: datetime, site: cast.Facility) -> str:
         return self._local(at, site).isoformat(timespec="milliseconds")
 
-
-def _site_of(appointment: Mapping[str, Any]) -> cast.Facility:
-    """The clinic of an appointment. Raises Refused for one that the practice does not have."""
-    wanted = appointment.get("facility", {}).get("id")
-    found = next((one for one in cast.FACILITIES if one.id == wanted), None)
-    if found is None:
-        raise Refused(400, {"error": "the appointment is at none of the facilities"})
-    return found
+    def _site_of(self, appointment: Mapping[str, Any]) -> cast.Facility:
+        """The clinic of an appointment. Raises Refused for one that the practice does not have."""
+        wanted = appointment.get("facility", {}).get("id")
+        found = next((one for one in self.office.sites if one.id == wanted), None)
+        if found is None:
+            raise Refused(400, {"error": "the appointment is at none of the facilities"})
+        return found

@@ -19,6 +19,7 @@ ID_FIELDS = {
 # What a test may switch. The values here are how PatientNow Pro behaves as far as it is assumed.
 TRAPS: dict[str, Any] = {
     "now": "",  # a fixed clock (ISO time); "" for the real one
+    "down": False,  # every call is answered with 503
     "revoked": False,  # the API key is refused
     "forbidden": [],  # resources (first word of the path) answered with 403
     "throttle": 0,  # the next n calls are answered with 429
@@ -95,6 +96,8 @@ class Office:
     def admit(self, key: str) -> None:
         """Let a call in. Raises Refused for a wrong key, and where a trap springs."""
         self.kept["answered"] += 1
+        if self.trap("down"):
+            raise Refused(503, "<html><body><h1>Service Unavailable</h1></body></html>")
         if self.spring("server_error"):
             raise Refused(500, "<html><body><h1>Internal Server Error</h1></body></html>")
         every = self.trap("throttle_every")
@@ -171,15 +174,33 @@ class Office:
             if all(_has(one, name, value) for name, value in query.items()):
                 yield one
 
+    @property
+    def sites(self) -> list[cast.Facility]:
+        """The clinic sites: the cast's, unless it was furnished with others."""
+        return [cast.Facility(**one) for one in self.kept.get("sites", ())] or list(cast.FACILITIES)
+
+    @property
+    def offers(self) -> list[cast.Type]:
+        """The appointment types, disabled ones and those that were added by hand too."""
+        added = [
+            cast.Type(f"NEW{number}", name, "Procedure", "Treatment", "New on the menu", (0,))
+            for number, name in enumerate(self.kept.get("added", ()), 1)
+        ]
+        return [*cast.TYPES, *added]
+
+    def type_named(self, name: str) -> cast.Type | None:
+        """The appointment type of that name."""
+        return next((one for one in self.offers if one.name == name), None)
+
     def facilities(self) -> list[Json]:
-        """The clinic sites."""
-        return [{"id": one.id, "name": one.name, "timeZone": one.time_zone} for one in cast.FACILITIES]
+        """The clinic sites as the API lists them."""
+        return [{"id": one.id, "name": one.name, "timeZone": one.time_zone} for one in self.sites]
 
     def types(self) -> list[Json]:
-        """The appointment types, disabled ones too."""
+        """The appointment types as the API lists them, disabled ones too."""
         return [
             {"code": one.code, "name": one.name, "typeClass": one.type_class, "active": one.active}
-            for one in cast.TYPES
+            for one in self.offers
         ]
 
 
