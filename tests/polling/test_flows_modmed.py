@@ -74,13 +74,10 @@ class Desk:
         # The set-up's own callbacks still wait: a test never commits.
         transaction.get_connection().run_on_commit.clear()
         with TestCase.captureOnCommitCallbacks(execute=True):
-            AppointmentType.objects.create(
-                practice=self.connection.practice,
-                connection_key=self.connection.key,
-                name=type_name,
-                category=category,
-                confirmed_at=timezone.now(),
-            )
+            rows = AppointmentType.objects.for_practice(self.connection.practice_id)
+            known = rows.get(connection_key=self.connection.key, name=type_name)
+            known.category, known.confirmed_at = category, timezone.now()
+            known.save()
 
     def told(self, step: str) -> list[str]:
         """What the newest event says about a step."""

@@ -82,9 +82,7 @@ def _review(practice: Practice, row: Connection, counts: dict[str, Any]) -> Revi
 
 def invite_link(practice: Practice) -> str:
     """The page that invites somebody of the practice to review; "" where this version has none."""
-    for arguments in ([practice.slug], [practice.pk]):
-        try:
-            return reverse("review-invite", args=arguments)
-        except NoReverseMatch:
-            continue
-    return ""
+    try:
+        return reverse("review:invite", args=[practice.slug])
+    except NoReverseMatch:
+        return ""

@@ -61,7 +61,7 @@ def test_facilities_are_the_locations(world):
 
 def test_appointment_types_in_use_are_listed_by_code_and_name(world):
     found = world.client().appointment_types()
-    assert found == [TypeOption(one.code, one.name) for one in TYPES if one.active]
+    assert found == [TypeOption(one.code, one.name, type_class=one.type_class) for one in TYPES if one.active]
     assert "Vein Clinic" not in [one.name for one in found]
 
 
