@@ -2,10 +2,12 @@
 
 from django.urls import URLPattern, path
 
-from integrations.views import dashboard, sandbox, sandbox_creates
+from integrations.views import dashboard, documents, sandbox, sandbox_creates, setup
 
 urlpatterns: list[URLPattern] = [
     path("dashboard/live/", dashboard.live_page, name="dashboard-live"),
     *sandbox.urlpatterns,
     *sandbox_creates.urlpatterns,
+    *setup.urlpatterns,
+    *documents.urlpatterns,
 ]

@@ -20,7 +20,7 @@ from integrations.crm.provisioning import (
     provision_fields,
 )
 from integrations.emrs import registry
-from integrations.models import Connection, SubAccount
+from integrations.models import Connection, CustomField, SubAccount
 from integrations.sync.crm_access import client_for
 from integrations.sync.crm_mirror import Listing, fetch_listing, store_listing
 
@@ -37,9 +37,19 @@ def field_plans(account: SubAccount) -> list[Json]:
     """What each EMR needs and the CRM has, as JSON for the page. Raises what the CRM client raises."""
     listing = fetch_listing(client_for(account))
     store_listing(account, listing)
+    return _plans(account, listing.fields)
+
+
+def stored_plans(account: SubAccount) -> list[Json]:
+    """The same from our copy of the CRM's list, without asking. Pick lists are not known for their options then."""
+    rows = CustomField.objects.for_practice(account.practice_id).filter(sub_account=account)
+    return _plans(account, [{"id": row.crm_id, "name": row.name, "dataType": row.data_type} for row in rows])
+
+
+def _plans(account: SubAccount, listed: Sequence[Json]) -> list[Json]:
     has_surgery = account.practice.has_surgery
     return [
-        _as_json(manifest, plan_fields(manifest, listing.fields, dual_pipeline=has_surgery))
+        _as_json(manifest, plan_fields(manifest, listed, dual_pipeline=has_surgery))
         for manifest in manifests_of(account)
     ]
 
