@@ -38,7 +38,11 @@ class TypeForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = [("", "Choose…"), *((name, name) for name in self.instance.choices)]
+        row = self.instance
+        empty = f"Choose… (proposed: {row.category})" if row.category and not row.is_confirmed else "Choose…"
+        names = [("", empty), *((name, name) for name in row.choices)]
+        # What nobody confirmed yet is chosen anew, were it the very category that was proposed.
+        self.initial["category"] = row.category if row.is_confirmed else ""
         attrs = {"aria-label": f"Category of {self.instance}", "data-category": "yes"}
         self.fields["category"] = forms.ChoiceField(
             choices=names, required=False, widget=UnfoldAdminSelectWidget(attrs=attrs)
@@ -77,6 +81,10 @@ class AppointmentTypeAdmin(ScopedAdmin):
             "<int:type_id>/choose/", self.admin_site.admin_view(self.choose_view), name="category-choose"
         )
         return [choose, *super().get_urls()]
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        names = super().get_list_display(request)
+        return [name for name in names if name != "practice"] if request.GET.get("practice") else names
 
     # --- the table -----------------------------------------------------------------------------------------
 
@@ -161,8 +169,8 @@ class AppointmentTypeAdmin(ScopedAdmin):
         what = row.suggested or "A person must say"
         sure = f"{row.confidence:.0%}" if row.may_be_agreed_with else f"{row.confidence:.0%}, please look"
         return format_html(
-            "<span class='ax-strong'>{}</span> <span class='ax-quiet'>{}</span>"
-            "<br><span class='ax-quiet ax-small'>{}</span>",
+            "<div class='ax-suggestion'><span class='ax-strong'>{}</span> <span class='ax-quiet'>{}</span>"
+            "<br><span class='ax-quiet ax-small'>{}</span></div>",
             what,
             sure,
             row.reason,
@@ -233,7 +241,7 @@ class AppointmentTypeAdmin(ScopedAdmin):
     def _take(self, request: HttpRequest, choices: Mapping[int, str], back: str) -> HttpResponse:
         """Confirm what is new; what changes somebody's word is shown first, with who would move."""
         rows = self._own(request, choices)
-        new = {row.pk: choices[row.pk] for row in rows if choices[row.pk] != row.category}
+        new = {row.pk: choices[row.pk] for row in rows if choices[row.pk] != _shown(row)}
         changed = [row for row in rows if row.pk in new and row.is_confirmed and new[row.pk]]
         others = [row for row in rows if row.pk in new and row not in changed]
         self._confirm(request, others, new)
@@ -321,6 +329,11 @@ class AppointmentTypeAdmin(ScopedAdmin):
         """Take categories away. Nobody moves; what arrives from now on waits."""
         rows = [row for row in self._own(request, queryset.values_list("pk", flat=True)) if row.category]
         self._confirm(request, rows, {row.pk: "" for row in rows})
+
+
+def _shown(row: AppointmentType) -> str:
+    """What the table shows as a type's category: only what somebody confirmed."""
+    return row.category if row.is_confirmed else ""
 
 
 def _address(name: str, slug: str) -> str:

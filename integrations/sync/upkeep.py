@@ -22,8 +22,8 @@ def run_upkeep() -> None:
     """Release what was held at the very moment in which its category was confirmed, carry out changes of
     categories, sum up how often types are booked, look after connections that have gone quiet; once an hour, look
     for create tags that nobody acted on; once a day, delete what retention says."""
-    release_overlooked()
     release_categories_due()
+    release_overlooked()
     refresh_all()
     watch()
     sweep_due()
