@@ -17,9 +17,9 @@
             field.dispatchEvent(new Event("change", { bubbles: true }));
             const next = all[place + 1];
             if (next) next.focus();
-        } else if (event.key === "Enter" && field.form) {
+        } else if (event.key === "Enter") {
             event.preventDefault();
-            const save = field.form.querySelector("[name=_save]");
+            const save = document.querySelector("[name=_save]");
             if (save) save.click();
         }
     });
