@@ -62,7 +62,11 @@ class CategoryBatchAdmin(PageAdmin):
     def page_context(self, request: HttpRequest, row: CategoryBatch) -> dict[str, Any]:
         changes = list(row.changes.select_related("type", "before_by")[: MOST_SHOWN + 1])
         may_undo = self.allowed(request, Right.CONFIGURE, row) and _undone_by(row) is None
-        back = {change.type_id: change.before for change in changes if change.type.category == change.after}
+        back = {
+            change.type_id: change.before if change.was_confirmed else ""
+            for change in changes
+            if change.type.category == change.after
+        }
         return {
             "title": "Change of categories",
             "practice": row.practice,
