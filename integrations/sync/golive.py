@@ -236,7 +236,12 @@ def _fields(setup: _SetUp, row: SubAccount) -> str:
     missing: set[str] = set()
     wrong: set[str] = set()
     for _, manifest in setup.known:
-        plan = plan_fields(manifest, setup.fields.get(row.pk, []), dual_pipeline=setup.practice.has_surgery)
+        plan = plan_fields(
+            manifest,
+            setup.fields.get(row.pk, []),
+            dual_pipeline=setup.practice.has_surgery,
+            several_locations=len(setup.locations) > 1,
+        )
         missing |= {field.name for field in plan.missing}
         wrong |= {field.words for field in plan.fields if field.state is FieldState.WRONG_TYPE}
     absent = [f"Missing: {', '.join(sorted(missing))}. Provision them."] if missing else []
