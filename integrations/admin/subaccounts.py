@@ -1,13 +1,16 @@
 """A sub-account's page: its token, what is mapped in it, and whether the CRM has what AX Connect writes."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
@@ -26,6 +29,7 @@ from integrations.contract.errors import ContractError
 from integrations.models import CustomField, PipelineKind, SubAccount
 from integrations.models.connections import new_webhook_key
 from integrations.models.subaccounts import new_secret
+from integrations.sync.crm_access import budget_of
 from integrations.templatetags.human import moment
 from tenants.roles import Right
 from tenants.scoped_admin import ReadOnlyMixin, ScopedAdmin, ScopedInline, UserError, object_button
@@ -37,6 +41,36 @@ HEALTH_COLOURS = {
     "Does not answer": labels.BAD,
     "Needs new credentials": labels.BAD,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """How much of one of the CRM's limits is used."""
+
+    label: str
+    used: int
+    allowed: int
+
+    @property
+    def percent(self) -> int:
+        """0 to 100, also where the CRM lets more through than it says."""
+        return min(100, self.used * 100 // self.allowed) if self.allowed else 100
+
+    @property
+    def tone(self) -> str:
+        """How the bar is drawn: bulk work stops below a twentieth of the day, everybody at its end."""
+        return "is-full" if self.percent >= 100 else "is-over" if self.percent >= 80 else ""
+
+
+def gauges(row: SubAccount) -> list[Gauge]:
+    """The window and the day; empty while nobody knows."""
+    used = budget_of(row)
+    if used is None:
+        return []
+    return [
+        Gauge(f"In {used.interval_ms / 1000:g} seconds", used.window_used, used.window_max),
+        Gauge("Today", used.day_used, used.day_max),
+    ]
 
 
 class CustomFieldInline(ReadOnlyMixin, ScopedInline):
@@ -76,6 +110,13 @@ class SubAccountAdmin(ScopedAdmin):
     empty_next = (
         "Add one for each container that a practice has in the CRM, with its private integration token."
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        budget = self.admin_site.admin_view(self.budget_view)
+        return [
+            path("<int:account_id>/budget/", budget, name="subaccount-budget"),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SubAccount]:
         rows: QuerySet[SubAccount] = super().get_queryset(request)
@@ -148,6 +189,7 @@ class SubAccountAdmin(ScopedAdmin):
             words, colour = labels.health(row)
             panel = {
                 "account": row,
+                "gauges": gauges(row),
                 "practice": row.practice,
                 "health_words": words,
                 "health_colour": colour,
@@ -157,6 +199,16 @@ class SubAccountAdmin(ScopedAdmin):
                 "field_plans": request.session.pop(_plan_key(row), None),
             }
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **panel})
+
+    def budget_view(self, request: HttpRequest, account_id: int) -> HttpResponse:
+        """How much of the CRM's request limits is used, for a page that is open and asks again and again."""
+        row = self.get_object(request, str(account_id))
+        if row is None:
+            raise Http404("There is no such sub-account.")
+        context = {"account": row, "gauges": gauges(row)}
+        response = TemplateResponse(request, "axconnect/_budget.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
 
     @display(description="Address for the CRM's workflows")
     def webhook_address(self, row: SubAccount) -> SafeString:

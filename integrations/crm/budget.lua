@@ -43,6 +43,9 @@ local function wait_for(excess)
   return slot_ms
 end
 
+-- Nothing kept: nobody has asked the CRM for two days, or Redis was emptied.
+if op == 'known' and #raw == 0 then return {} end
+if op == 'known' then return {used, max, day_used, day_max, interval} end
 if op == 'used' then
   return {used, max, day_used, day_max}
 end

@@ -72,6 +72,13 @@ class Used:
     day_max: int
 
 
+@dataclass(frozen=True, slots=True)
+class Known(Used):
+    """The same as Redis knows it, and how long the window is."""
+
+    interval_ms: int
+
+
 def redis_for_budget(url: str) -> Redis:
     """A client that gives up within a second and repeats nothing: a claim repeated would count twice."""
     return Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=1.0, retry=Retry(NoBackoff(), 0))
@@ -129,6 +136,11 @@ class Budget:
         """The present numbers, for a gauge."""
         numbers = self._run(subaccount, "used")
         return Used(*numbers) if numbers is not None else self._bucket(subaccount).used()
+
+    def known(self, subaccount: str) -> Known | None:
+        """What all processes together know in Redis; None where Redis knows nothing or cannot be reached."""
+        numbers = self._run(subaccount, "known")
+        return Known(*numbers) if numbers else None
 
     def _run(self, subaccount: str, operation: str, *arguments: float) -> list[int] | None:
         """One script call; None while Redis cannot be used (asked again every five seconds)."""

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from django.conf import settings
 
-from integrations.crm.budget import Budget, redis_for_budget
+from integrations.crm.budget import Budget, Known, redis_for_budget
 from integrations.crm.budget import Priority as BudgetPriority
 from integrations.crm.client import CrmClient
 from integrations.models import Priority
@@ -44,3 +44,8 @@ def client_for(sub_account: HasToken, priority: Priority | int = Priority.LIVE) 
         priority=_BUDGET_PRIORITY[Priority(priority)],
         allow_private=settings.ALLOW_PRIVATE_HOSTS,
     )
+
+
+def budget_of(sub_account: HasToken) -> Known | None:
+    """How much of the CRM's request limits all processes have used; None while nobody knows."""
+    return _budget(settings.REDIS_URL, settings.WORKERS).known(sub_account.crm_subaccount_id)

@@ -1,13 +1,15 @@
 """The sub-account page: a write-only token, our stage names, proposals that count only once they are saved."""
 
+import re
 from typing import Any
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations.admin import crm_setup
+from integrations.admin import crm_setup, subaccounts
 from integrations.contract.errors import AuthError
+from integrations.crm.budget import Known
 from integrations.models import CustomField, Opportunity, Pipeline, Stage, SubAccount, WorkflowMapping
 from tenants.models import User
 from tests.admin.conftest import TOKEN, World, signed_in
@@ -265,3 +267,37 @@ def test_the_secret_is_masked_with_a_copy_button_and_can_be_replaced(world: Worl
 def test_a_sub_account_with_contacts_cannot_be_deleted(world: World, root: User) -> None:
     delete = reverse("admin:integrations_subaccount_delete", args=[world.sub_account.pk])
     assert signed_in(root).post(delete, {"post": "yes"}).status_code == 403
+
+
+# --- the request budget ------------------------------------------------------------------------------------
+
+
+def budget_page(world: World) -> str:
+    return reverse("admin:subaccount-budget", args=[world.sub_account.pk])
+
+
+def test_the_budget_is_not_known_while_nothing_was_asked(world: World, agent: User) -> None:
+    page = signed_in(agent).get(page_of(world.sub_account)).content.decode()
+    assert "Not known yet" in page
+    assert f'hx-get="{budget_page(world)}"' in page
+
+
+def test_the_budget_shows_the_window_and_the_day(
+    world: World, agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Known(window_used=85, window_max=100, day_used=12_000, day_max=200_000, interval_ms=10_000)
+    monkeypatch.setattr(subaccounts, "budget_of", lambda account: known)
+    answer = signed_in(agent).get(budget_page(world))
+    text = answer.content.decode()
+    assert re.findall(r"<strong[^>]*>([\d,]+)</strong> of ([\d,]+) requests", text) == [
+        ("85", "100"),
+        ("12,000", "200,000"),
+    ]
+    assert "In 10 seconds" in text
+    assert re.findall(r"ax-bar ([\w-]*)\"", text) == ["is-over", ""]
+    assert "no-store" in answer["Cache-Control"]
+    assert TOKEN not in text
+
+
+def test_the_budget_of_another_practice_does_not_exist(world: World, other: World, agent: User) -> None:
+    assert signed_in(agent).get(budget_page(other)).status_code == 404

@@ -10,7 +10,7 @@ import redis
 import responses
 
 from integrations.contract.errors import RateLimited
-from integrations.crm.budget import Budget, Claim, Priority, Used, redis_for_budget
+from integrations.crm.budget import Budget, Claim, Known, Priority, Used, redis_for_budget
 from integrations.crm.client import CrmClient
 
 
@@ -148,6 +148,19 @@ def test_the_day_follows_the_headers_down_and_up(budget: Budget) -> None:
     assert budget.used("LOC1") == Used(1, 100, 6_000, 10_000)
     budget.report("LOC1", headers(day_max=10_000, day_left=9_999), budget.claim("LOC1"))
     assert budget.used("LOC1").day_used == 1
+
+
+def test_nothing_is_known_before_the_first_call(budget: Budget) -> None:
+    assert budget.known("LOC1") is None
+    budget.claim("LOC1")
+    assert budget.known("LOC1") == Known(1, 100, 1, 200_000, 10_000)
+    assert budget.known("LOC2") is None
+
+
+def test_nothing_is_known_without_redis() -> None:
+    budget = Budget(redis_for_budget("unix:///nobody-listens-here"))
+    budget.claim("LOC1")
+    assert budget.known("LOC1") is None
 
 
 def test_bulk_work_stops_below_five_percent_of_the_day(budget: Budget) -> None:
