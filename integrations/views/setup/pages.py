@@ -15,7 +15,7 @@ from integrations.contract.errors import ContractError
 from integrations.contract.manifest import Manifest
 from integrations.emrs import registry
 from integrations.models import Connection, SubAccount
-from integrations.views.documents import link_to_document
+from integrations.views.help_pages import link_to_document
 from integrations.views.setup.progress import TITLES, progress_of
 from tenants.models import Practice
 from tenants.roles import Right

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from integrations.views.documents import link_to_document
+from integrations.views.help_pages import link_to_document
 from integrations.views.setup.forms import PracticeForm
 from integrations.views.setup.pages import GUIDE, practice_for, show, step_page, to_step
 from integrations.views.setup.progress import progress_of
