@@ -194,12 +194,12 @@ def test_the_dashboard_shows_them_with_retry_in_place(modmed: Practice, staff: C
     assert "Failed creates" in shown
     assert "Gender is missing." in shown
     assert "Nora" not in shown
-    assert reverse("admin:create-retry", args=[modmed.requests()[0].pk]) in shown
+    assert reverse("attention-retry-create", args=[modmed.requests()[0].pk]) in shown
     group = next(one for one in _attention(modmed).groups if one.key == "creates")
     assert [item.action for item in group.items] == ["Decide", "Open"]
     modmed.edit(contact_id, native={"gender": "female"})
-    address = reverse("admin:create-retry", args=[modmed.requests()[0].pk])
-    assert staff.post(address, {"next": "/"}).headers["Location"] == "/"
+    address = reverse("attention-retry-create", args=[modmed.requests()[0].pk])
+    assert staff.post(address).headers["Location"] == "/"
     modmed.work()
     assert modmed.requests()[0].attempts == 2
 
