@@ -81,7 +81,7 @@ class EventAdmin(KeysetMixin, PageAdmin):
     search_fields = ("pk",)
     search_help_text = "Number of an event"
     list_before_template = "axconnect/event_chips.html"
-    actions_detail = ("preview", "retry", "replay")
+    actions_detail = ("preview_now", "retry", "replay")
     empty_words = "No events."
     empty_next = "Events appear here as soon as an EMR sends one. Send a test event from a connection's page."
 
@@ -271,7 +271,7 @@ class EventAdmin(KeysetMixin, PageAdmin):
         return HttpResponseRedirect(self.url_of(row))
 
     @action(description="Preview under today's settings", permissions=["operate"], icon="preview")
-    def preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def preview_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """To the page that shows what the event would do now."""
         return HttpResponseRedirect(reverse("admin:event-preview", args=[object_id]))
 

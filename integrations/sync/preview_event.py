@@ -221,8 +221,9 @@ def _effects(work: Work, notes: _Notes) -> list[Effect]:
             return _cards_only(work, notes)
     records: Sequence[Record] = understand(work)
     if work.body is not None:
-        records = with_stored_people(work, records)
-        notes.limits.append(FROM_STORE.format(work.connection.manifest.name))
+        records, is_from_store = with_stored_people(work, records)
+        if is_from_store:
+            notes.limits.append(FROM_STORE.format(work.connection.manifest.name))
     notes.counted += _counted(work, records)
     found = find_all(work, records)
     if found is None:

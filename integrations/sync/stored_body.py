@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from integrations.contract.manifest import Way
-from integrations.contract.records import Record
+from integrations.contract.records import Person, Record
 from integrations.models import CachedRecord, Patient
 from integrations.sync.people import person_of
 from integrations.sync.work import Work
@@ -58,11 +58,21 @@ def stored_body(work: Work) -> Mapping[str, Any]:
     return found
 
 
-def with_stored_people(work: Work, records: Sequence[Record]) -> list[Record]:
-    """The records with what is known of their patients; those of unknown patients as they are."""
-    ids = [record.person.external_id for record in records]
+def with_stored_people(work: Work, records: Sequence[Record]) -> tuple[list[Record], bool]:
+    """The records, with what is known of patients of whom they say no more than the id. Whether any was such."""
+    bare = [record.person.external_id for record in records if _is_bare(record.person)]
     rows = Patient.objects.for_practice(work.profile.id).filter(
-        connection_id=work.connection.id, external_id__in=ids
+        connection_id=work.connection.id, external_id__in=bare
     )
     known = {row.external_id: person_of(row) for row in rows}
-    return [replace(record, person=known.get(record.person.external_id, record.person)) for record in records]
+    filled = [
+        replace(record, person=known.get(record.person.external_id, record.person))
+        if _is_bare(record.person)
+        else record
+        for record in records
+    ]
+    return filled, bool(bare)
+
+
+def _is_bare(person: Person) -> bool:
+    return not (person.first_name or person.last_name or person.email or person.phone)
