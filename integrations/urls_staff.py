@@ -2,10 +2,11 @@
 
 from django.urls import URLPattern, path
 
-from integrations.views import dashboard, sandbox, sandbox_creates
+from integrations.views import bulk, dashboard, sandbox, sandbox_creates
 
 urlpatterns: list[URLPattern] = [
     path("dashboard/live/", dashboard.live_page, name="dashboard-live"),
+    *bulk.urlpatterns,
     *sandbox.urlpatterns,
     *sandbox_creates.urlpatterns,
 ]

@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from integrations.admin import labels
 from integrations.admin.advice import ways_on
+from integrations.admin.bulk_ask import bulk_asked
 from integrations.admin.event_preview import preview_page
 from integrations.admin.filters import (
     ConnectionFilter,
@@ -30,7 +31,7 @@ from integrations.admin.filters import (
 from integrations.admin.keyset import KeysetMixin
 from integrations.admin.story import Write, steps_of, writes_of
 from integrations.emrs import registry
-from integrations.models import EventState, HeldFor, InboundEvent, ParkedAs, PayloadReveal, Source
+from integrations.models import BulkKind, EventState, HeldFor, InboundEvent, ParkedAs, PayloadReveal, Source
 from integrations.sync import replay
 from integrations.sync.settle import settle
 from integrations.templatetags.human import moment
@@ -81,6 +82,7 @@ class EventAdmin(KeysetMixin, PageAdmin):
     search_fields = ("pk",)
     search_help_text = "Number of an event"
     list_before_template = "axconnect/event_chips.html"
+    actions = ("retry_selected", "replay_selected")
     actions_detail = ("preview_now", "retry", "replay")
     empty_words = "No events."
     empty_next = "Events appear here as soon as an EMR sends one. Send a test event from a connection's page."
@@ -118,7 +120,9 @@ class EventAdmin(KeysetMixin, PageAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         chosen = request.GET.get("state", "")
         chips = [{"label": label, "state": state, "is_on": state == chosen} for label, state in CHIPS]
-        return super().changelist_view(request, {**(extra_context or {}), "chips": chips})
+        bulk_link = reverse("bulk-runs") if self.has_operate_permission(request) else ""
+        shown = {"chips": chips, "bulk_link": bulk_link}
+        return super().changelist_view(request, {**(extra_context or {}), **shown})
 
     def has_operate_permission(self, request: HttpRequest, row: Any = None) -> bool:
         return self.allowed(request, Right.OPERATE, row)
@@ -160,6 +164,18 @@ class EventAdmin(KeysetMixin, PageAdmin):
         if len(reason) <= REASON_LENGTH:
             return reason or "–"
         return format_html('<span title="{}">{}…</span>', reason, reason[:REASON_LENGTH].rstrip())
+
+    # --- many events -------------------------------------------------------------------------------------
+
+    @action(description="Retry selected", permissions=["operate"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[InboundEvent]) -> HttpResponse:
+        """Put parked events back to work, after asking."""
+        return bulk_asked(self, request, queryset, BulkKind.RETRY)
+
+    @action(description="Replay selected", permissions=["operate"])
+    def replay_selected(self, request: HttpRequest, queryset: QuerySet[InboundEvent]) -> HttpResponse:
+        """Run events again from the start, after asking."""
+        return bulk_asked(self, request, queryset, BulkKind.REPLAY)
 
     # --- one event ---------------------------------------------------------------------------------------
 
