@@ -72,7 +72,9 @@ def _shown(write: PlannedWrite, reveal: bool) -> ShownWrite:
 
 def _values(write: PlannedWrite, reveal: bool) -> list[ShownValue]:
     names = {"birth_date": "Date of birth"} | NATIVE
-    differing = {names.get(name, name) for name in write.differing}
+    # Where all of it is new, saying so of each would be noise.
+    marked = write.differing if write.change is Change.CHANGED else frozenset()
+    differing = {names.get(name, name) for name in marked}
     return [
         ShownValue(label, value if reveal else "", label in differing)
         for label, value in values_in(write.body)
