@@ -223,6 +223,17 @@ def suggest_for(practice: Practice, rows: Sequence[AppointmentType]) -> None:
         row.confidence, row.reason = found.confidence, found.reason[:500]
 
 
+def suggest_missing(practice: Practice, rows: Iterable[AppointmentType]) -> int:
+    """Suggest for types that nobody confirmed and that have no suggestion yet, such as those of a practice file. How
+    many."""
+    open_rows = [row for row in rows if row.confidence is None and not row.is_confirmed]
+    suggest_for(practice, open_rows)
+    AppointmentType.objects.bulk_update(
+        open_rows, ["suggested", "confidence", "reason"], batch_size=ROWS_AT_ONCE
+    )
+    return len(open_rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """How often a type was booked: the number of its visits, the days of the last one and of the next one."""

@@ -2,11 +2,13 @@
 
 from django.urls import URLPattern, path
 
-from integrations.views import bulk, dashboard, sandbox, sandbox_creates
+from integrations.views import bulk, dashboard, documents, sandbox, sandbox_creates, setup
 
 urlpatterns: list[URLPattern] = [
     path("dashboard/live/", dashboard.live_page, name="dashboard-live"),
     *bulk.urlpatterns,
     *sandbox.urlpatterns,
     *sandbox_creates.urlpatterns,
+    *setup.urlpatterns,
+    *documents.urlpatterns,
 ]

@@ -21,6 +21,16 @@ COUNTRIES = [
 ]
 
 
+# The review pages have these words in the place of a practice's.
+RESERVED_SLUGS = frozenset({"sign-in", "sign-out", "forgotten", "link"})
+
+
+def validate_slug(slug: str) -> None:
+    """Raise ValidationError for a word that is an address of ours."""
+    if slug in RESERVED_SLUGS:
+        raise ValidationError(f'"{slug}" is an address of the review pages. Choose another one.')
+
+
 def validate_time_zone(name: str) -> None:
     """Raise ValidationError unless ``name`` is an IANA time zone."""
     if name not in zoneinfo.available_timezones():
@@ -141,7 +151,7 @@ class Practice(models.Model):
 
     practice_path = "pk"
 
-    slug = models.SlugField(unique=True)
+    slug = models.SlugField(unique=True, validators=[validate_slug])
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=30, choices=PracticeKind.choices)
     country = models.CharField(max_length=2, choices=COUNTRIES, default="US")

@@ -113,14 +113,14 @@ def _compare_file(practice: Practice, file: Any) -> Comparison:
 def _differences_page(
     request: HttpRequest, practice: Practice, via: ConfirmedVia, source: str, found: Comparison
 ) -> HttpResponse:
-    """The second step: what differs, and the button that applies it."""
+    """What differs between a file or sheet and what is confirmed."""
     words = source[:_MOST_WORDS]
     if found.reviewers:
         words += f", reviewed by {', '.join(found.reviewers)}"[:_MOST_WORDS]
-    return _confirm_step(request, practice, via, words, found.differences, {"found": found})
+    return confirm_step(request, practice, via, words, found.differences, {"found": found})
 
 
-def _confirm_step(
+def confirm_step(
     request: HttpRequest,
     practice: Practice,
     via: ConfirmedVia,
@@ -128,6 +128,7 @@ def _confirm_step(
     differences: list[Difference],
     more: dict[str, Any],
 ) -> HttpResponse:
+    """The second step: what differs, who would move, and the button that applies it."""
     back = "categories-sheet" if via is ConfirmedVia.SHEET else "categories-import"
     context = {
         "title": "What differs",
@@ -156,12 +157,14 @@ def confirm_page(request: HttpRequest, practice: Practice) -> HttpResponse:
     except proposals.ChangedMeanwhile as changed:
         differences = differences_of(practice, proposal.choices)
         more = {"changed_meanwhile": changed.names or ["types that are no longer there"]}
-        return _confirm_step(request, practice, proposal.via, proposal.words, differences, more)
+        return confirm_step(request, practice, proposal.via, proposal.words, differences, more)
     except (proposals.ProposalError, BadChoice) as error:
         messages.error(request, str(error))
         return HttpResponseRedirect(to_import)
     messages.success(request, _applied_words(batch))
-    return HttpResponseRedirect(_types_address(practice))
+    if batch is None:
+        return HttpResponseRedirect(_types_address(practice))
+    return HttpResponseRedirect(reverse("admin:categorization_categorybatch_change", args=[batch.pk]))
 
 
 def _applied_words(batch: CategoryBatch | None) -> str:

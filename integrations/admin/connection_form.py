@@ -19,13 +19,17 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from integrations.contract.manifest import CredentialField, Manifest, Switch
+from integrations.contract.manifest import ChecklistItem, CredentialField, Manifest, Switch, Way
 from integrations.emrs import registry
 from integrations.models import Connection
+from integrations.sync.circuit import reauthenticated
 from integrations.sync.golive import TESTED
+from integrations.sync.polling.cursors import credentials_changed, set_up_cursors
 
 LONGEST_CREDENTIAL = 4000
 UNCHANGED = "unchanged"
+CREDENTIALS, SWITCHES, WORKFLOW_NAMES, TICKS = "credentials", "switches", "workflow_names", "ticks"
+EVERY_PART = frozenset({CREDENTIALS, SWITCHES, WORKFLOW_NAMES, TICKS})
 
 
 def credential_field(name: str) -> str:
@@ -68,9 +72,11 @@ class NewConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Base of the forms that ``form_for`` makes for each EMR."""
+    """Base of the forms that ``form_for`` makes for each EMR. ``parts`` are those it has boxes for: the others stay
+    as they are stored."""
 
     manifest: Manifest | None = None
+    parts: frozenset[str] = EVERY_PART
     base_url = forms.URLField(
         label="Base address",
         required=False,
@@ -113,7 +119,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        for credential in self.manifest.credentials if self.manifest else ():
+        for credential in self.manifest.credentials if self.manifest and CREDENTIALS in self.parts else ():
             has_one = self.credentials_after(cleaned).get(credential.name)
             if credential.required and not has_one:
                 self.add_error(credential_field(credential.name), f"{credential.label} is needed.")
@@ -151,10 +157,14 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         """Put everything into the row, to be saved. True when credentials changed: they need a new test."""
         row, cleaned = self.instance, self.cleaned_data
         before = dict(row.credentials or {})
-        row.credentials = self.credentials_after(cleaned)
-        row.switches = self.switches_after(cleaned)
-        row.workflow_names = self.workflow_names_after(cleaned)
-        row.ticks = self._ticks_after(user, now)
+        if CREDENTIALS in self.parts:
+            row.credentials = self.credentials_after(cleaned)
+        if SWITCHES in self.parts:
+            row.switches = self.switches_after(cleaned)
+        if WORKFLOW_NAMES in self.parts:
+            row.workflow_names = self.workflow_names_after(cleaned)
+        if TICKS in self.parts:
+            row.ticks = self._ticks_after(user, now)
         has_new = row.credentials != before
         if has_new:
             row.ticks.pop(TESTED, None)
@@ -163,30 +173,61 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
     def _ticks_after(self, user: Any, now: datetime) -> dict[str, Any]:
         ticks = dict(self.instance.ticks or {})
         for item in self.manifest.checklist if self.manifest else ():
-            is_ticked = bool(self.cleaned_data.get(tick_field(item.name)))
-            if is_ticked and not ticks.get(item.name):
-                ticks[item.name] = {"by": str(user), "at": now.isoformat(timespec="seconds")}
-            elif not is_ticked:
-                ticks.pop(item.name, None)
+            ticks = ticked(ticks, item.name, bool(self.cleaned_data.get(tick_field(item.name))), user, now)
         return ticks
 
 
-def form_for(manifest: Manifest) -> type[ConnectionForm]:
-    """The form of connections to one EMR."""
+def ticked(ticks: dict[str, Any], name: str, is_on: bool, user: Any, now: datetime) -> dict[str, Any]:
+    """``ticks`` with one item set or taken away; who ticked it first stays."""
+    if is_on:
+        fresh = {"by": str(user), "at": now.isoformat(timespec="seconds")}
+        return {**ticks, name: ticks.get(name) or fresh}
+    return {other: value for other, value in ticks.items() if other != name}
+
+
+def after_save(row: Connection, *, has_new_credentials: bool) -> None:
+    """What has to follow when a connection was saved: new credentials are tried again, polls are set up."""
+    if has_new_credentials:
+        reauthenticated(Connection, row.pk, row.practice_id)
+        credentials_changed(row.pk)
+    emr = registry().get(row.emr)
+    if emr is not None and emr.manifest.way is Way.POLL:
+        set_up_cursors(row.practice_id)
+
+
+def form_for(manifest: Manifest, parts: frozenset[str] = EVERY_PART) -> type[ConnectionForm]:
+    """The form of connections to one EMR, with boxes for these parts of it."""
+    found: dict[str, dict[str, forms.Field]] = {
+        CREDENTIALS: _credential_fields(manifest),
+        SWITCHES: {switch_field(switch.name): _switch(switch) for switch in manifest.switches},
+        WORKFLOW_NAMES: {workflow_name_field(name): _workflow_name(name) for name in manifest.workflows},
+        TICKS: {tick_field(item.name): _tick(item) for item in manifest.checklist},
+    }
+    fields = {name: field for part, of in found.items() if part in parts for name, field in of.items()}
+    return type("EmrConnectionForm", (ConnectionForm,), {**fields, "manifest": manifest, "parts": parts})
+
+
+def _credential_fields(manifest: Manifest) -> dict[str, forms.Field]:
     fields: dict[str, forms.Field] = {}
     for credential in manifest.credentials:
         fields[credential_field(credential.name)] = _credential(credential)
         if credential.secret and not credential.required:
             fields[removal_field(credential.name)] = forms.BooleanField(
-                label=f"Remove the {credential.label.lower()}", required=False, widget=UnfoldBooleanWidget
+                label=f"Remove the {_within(credential.label)}", required=False, widget=UnfoldBooleanWidget
             )
-    fields |= {switch_field(switch.name): _switch(switch) for switch in manifest.switches}
-    fields |= {workflow_name_field(name): _workflow_name(name) for name in manifest.workflows}
-    for item in manifest.checklist:
-        fields[tick_field(item.name)] = forms.BooleanField(
-            label=item.label, help_text=item.help, required=False, widget=UnfoldBooleanWidget
-        )
-    return type("EmrConnectionForm", (ConnectionForm,), {**fields, "manifest": manifest})
+    return fields
+
+
+def _within(label: str) -> str:
+    """A label in the middle of a sentence: acronyms stay as they are."""
+    first, space, rest = label.partition(" ")
+    return label if first.isupper() else f"{first.lower()}{space}{rest}"
+
+
+def _tick(item: ChecklistItem) -> forms.Field:
+    return forms.BooleanField(
+        label=item.label, help_text=item.help, required=False, widget=UnfoldBooleanWidget
+    )
 
 
 def _credential(declared: CredentialField) -> forms.Field:

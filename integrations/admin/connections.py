@@ -18,6 +18,7 @@ from integrations.admin import labels, polls
 from integrations.admin.connection_form import (
     ConnectionForm,
     NewConnectionForm,
+    after_save,
     credential_field,
     form_for,
     removal_field,
@@ -35,8 +36,6 @@ from integrations.contract.manifest import Manifest, Way
 from integrations.emrs import registry
 from integrations.models import Connection, ConnectionState, InboundEvent
 from integrations.models.connections import new_webhook_key
-from integrations.sync.circuit import reauthenticated
-from integrations.sync.polling.cursors import credentials_changed, set_up_cursors
 from integrations.sync.tasks_used import tasks_used
 from tenants.roles import Right
 from tenants.scoped_admin import ScopedAdmin, UserError, object_button
@@ -154,13 +153,10 @@ class ConnectionAdmin(ScopedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if getattr(form, "has_new_credentials", False):
-            reauthenticated(Connection, obj.pk, obj.practice_id)
-            credentials_changed(obj.pk)
-            if polls.capabilities(obj):
-                messages.warning(request, "The credentials are not tested yet: press Test.")
-        if polls.is_polled(obj):
-            set_up_cursors(obj.practice_id)
+        has_new = getattr(form, "has_new_credentials", False)
+        after_save(obj, has_new_credentials=has_new)
+        if has_new and polls.capabilities(obj):
+            messages.warning(request, "The credentials are not tested yet: press Test.")
 
     def response_add(
         self, request: HttpRequest, obj: Connection, post_url_continue: str | None = None
@@ -291,15 +287,9 @@ class ConnectionAdmin(ScopedAdmin):
     def pull_locations(self, request: HttpRequest, row: Connection, form: Any) -> str:
         """Locations from the EMR."""
         try:
-            pulled = polls.pull_locations(row)
+            return polls.pulled_words(polls.pull_locations(row))
         except ContractError as error:
             raise UserError(str(error)) from None
-        changes = [
-            f"added {', '.join(pulled.made)}" if pulled.made else "",
-            f"renamed {', '.join(pulled.renamed)}" if pulled.renamed else "",
-        ]
-        words = "; ".join(change for change in changes if change) or "nothing is new"
-        return f"{pulled.found} location{'s' if pulled.found != 1 else ''} in the EMR: {words}."
 
     @object_button(
         "Stop the back-fill",

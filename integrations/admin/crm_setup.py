@@ -20,9 +20,10 @@ from integrations.crm.provisioning import (
     provision_fields,
 )
 from integrations.emrs import registry
-from integrations.models import Connection, SubAccount
+from integrations.models import Connection, CustomField, SubAccount
 from integrations.sync.crm_access import client_for
 from integrations.sync.crm_mirror import Listing, fetch_listing, store_listing
+from tenants.models import Location
 
 Json = dict[str, Any]
 
@@ -37,22 +38,35 @@ def field_plans(account: SubAccount) -> list[Json]:
     """What each EMR needs and the CRM has, as JSON for the page. Raises what the CRM client raises."""
     listing = fetch_listing(client_for(account))
     store_listing(account, listing)
-    has_surgery = account.practice.has_surgery
-    return [
-        _as_json(manifest, plan_fields(manifest, listing.fields, dual_pipeline=has_surgery))
-        for manifest in manifests_of(account)
-    ]
+    return _plans(account, listing.fields)
+
+
+def stored_plans(account: SubAccount) -> list[Json]:
+    """The same from our copy of the CRM's list, without asking. Pick lists are not known for their options then."""
+    rows = CustomField.objects.for_practice(account.practice_id).filter(sub_account=account)
+    return _plans(account, [{"id": row.crm_id, "name": row.name, "dataType": row.data_type} for row in rows])
+
+
+def _plans(account: SubAccount, listed: Sequence[Json]) -> list[Json]:
+    kind = _kind(account)
+    return [_as_json(manifest, plan_fields(manifest, listed, **kind)) for manifest in manifests_of(account)]
 
 
 def provision(account: SubAccount) -> list[Json]:
     """Make what is missing for each EMR, then keep the CRM's new list. Raises what the CRM client raises."""
-    client, has_surgery = client_for(account), account.practice.has_surgery
+    client, kind = client_for(account), _kind(account)
     plans = [
-        _as_json(manifest, provision_fields(client, manifest, dual_pipeline=has_surgery)[0])
+        _as_json(manifest, provision_fields(client, manifest, **kind)[0])
         for manifest in manifests_of(account)
     ]
     store_listing(account, fetch_listing(client))
     return plans
+
+
+def _kind(account: SubAccount) -> dict[str, bool]:
+    """What decides which fields a practice needs: whether it does surgery, and whether it has several clinics."""
+    clinics = Location.objects.for_practice(account.practice_id).count()
+    return {"dual_pipeline": account.practice.has_surgery, "several_locations": clinics > 1}
 
 
 def _as_json(manifest: Manifest, plan: FieldPlan) -> Json:

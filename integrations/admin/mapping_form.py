@@ -19,6 +19,7 @@ from integrations.models import (
     SubAccount,
     WorkflowMapping,
 )
+from integrations.sync.circuit import reauthenticated
 from integrations.sync.routing import CONSULT_STAGES, STAGE_NAMES
 from tenants.models import Practice
 
@@ -180,6 +181,24 @@ class SubAccountForm(forms.ModelForm):  # type: ignore[type-arg]
         mapped = set(stages.order_by().values_list("pipeline__kind", "name"))
         return mapped & set(rows.order_by().values_list("pipeline", "stage").distinct())
 
+    def save_account(self) -> SubAccount:
+        """Save the sub-account itself; a former default gives way, a new token is tried again."""
+        account = self.instance
+        account.is_default = getattr(self, "makes_default", account.is_default)
+        if account.is_default:
+            others = SubAccount.objects.for_practice(account.practice_id).filter(is_default=True)
+            for other in others.exclude(pk=account.pk):
+                other.is_default = False
+                other.save()
+        is_new = account.pk is None
+        if not is_new and {"token", "crm_subaccount_id"} & set(self.changed_data):
+            # What was read with another token or elsewhere proves nothing any more.
+            account.fields_fetched_at = None
+        account.save()
+        if not is_new and "token" in self.changed_data:
+            reauthenticated(SubAccount, account.pk, account.practice_id)
+        return account
+
     def save_mappings(self) -> None:
         """Write pipelines, stages and workflows as they stand in the form."""
         for kind in self.kinds:
@@ -228,13 +247,23 @@ def _point(row: Pipeline | Stage, crm_id: str, crm_name: str) -> None:
     row.save()
 
 
+def names_of(account: SubAccount) -> list[str]:
+    """The workflows that a sub-account can map, and those it has mapped already."""
+    mapped = WorkflowMapping.objects.for_practice(account.practice_id).filter(sub_account=account)
+    return list(dict.fromkeys([*workflow_names(account.practice), *mapped.values_list("name", flat=True)]))
+
+
 def form_for(account: SubAccount | None, listing: CrmListing) -> type[SubAccountForm]:
     """The form of one sub-account, with a field per pipeline, stage and workflow. A new one has none yet."""
     if account is None:
         return SubAccountForm
-    kinds, names = pipeline_kinds(account.practice), workflow_names(account.practice)
-    mapped = WorkflowMapping.objects.for_practice(account.practice_id).filter(sub_account=account)
-    names = list(dict.fromkeys([*names, *mapped.values_list("name", flat=True)]))
+    return form_of(account, listing, kinds=pipeline_kinds(account.practice), names=names_of(account))
+
+
+def form_of(
+    account: SubAccount, listing: CrmListing, *, kinds: Sequence[str] = (), names: Sequence[str] = ()
+) -> type[SubAccountForm]:
+    """The form of one sub-account with fields for these pipelines and workflows: others stay as they are."""
     fields: dict[str, forms.Field] = {}
     for kind in kinds:
         fields |= _pipeline_fields(account, kind, listing)

@@ -1,5 +1,6 @@
 """A polled connection's page: its last day of polls, what it waits for, back-fills, tests and locations."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,8 +13,9 @@ from django.utils import timezone
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from categorization.learning import Taken
 from integrations.contract.errors import ContractError
-from integrations.contract.manifest import Manifest, Way
+from integrations.contract.manifest import CredentialField, Manifest, Way
 from integrations.contract.protocols import Capability, Resource
 from integrations.emrs import registry
 from integrations.models import (
@@ -27,6 +29,7 @@ from integrations.models import (
     Visit,
 )
 from integrations.sync import bell
+from integrations.sync.categories import pulling
 from integrations.sync.emr_access import client_for
 from integrations.sync.golive import TESTED
 from integrations.sync.polling import backfill, cursors
@@ -245,13 +248,23 @@ def _try(client: Any, capability: Capability) -> Tried:
 
 
 def wrong_fields(manifest: Manifest, tried: Sequence[Tried]) -> list[str]:
-    """Labels of the credentials to look at, where what failed names them or it was the sign-in that failed."""
+    """Labels of the credentials to look at (see ``wrong_credentials``)."""
+    return [field.label for field in wrong_credentials(manifest, tried)]
+
+
+def wrong_credentials(manifest: Manifest, tried: Sequence[Tried]) -> list[CredentialField]:
+    """The credentials to look at, where what failed names them or it was the sign-in that failed."""
     failed = [one for one in tried if not one.is_fine]
     words = " ".join(one.words for one in failed).casefold()
-    named = [field.label for field in manifest.credentials if field.label.casefold() in words]
+    named = [field for field in manifest.credentials if _is_named(field.label.casefold(), words)]
     if not named and failed and failed[0] is tried[0]:
-        named = [field.label for field in manifest.credentials]
+        named = list(manifest.credentials)
     return named
+
+
+def _is_named(label: str, words: str) -> bool:
+    """Whether a refusal speaks of a credential: "user name and password" names the "FHIR password" too."""
+    return label in words or re.search(rf"\b{re.escape(label.split()[-1])}\b", words) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +274,16 @@ class Pulled:
     made: tuple[str, ...]
     renamed: tuple[str, ...]
     found: int
+
+
+def pulled_words(pulled: Pulled) -> str:
+    """A pull in a sentence."""
+    changes = [
+        f"added {', '.join(pulled.made)}" if pulled.made else "",
+        f"renamed {', '.join(pulled.renamed)}" if pulled.renamed else "",
+    ]
+    words = "; ".join(change for change in changes if change) or "nothing is new"
+    return f"{pulled.found} location{'s' if pulled.found != 1 else ''} in the EMR: {words}."
 
 
 def pull_locations(connection: Connection) -> Pulled:
@@ -281,6 +304,19 @@ def pull_locations(connection: Connection) -> Pulled:
             row.save(update_fields=["name"])
             renamed.append(name)
     return Pulled(tuple(made), tuple(renamed), len(listed))
+
+
+def lists_locations(connection: Connection) -> bool:
+    """Whether its EMR can be asked for the practice's locations and appointment types."""
+    emr = registry().get(connection.emr)
+    return emr is not None and emr.has_part("client")
+
+
+def pull_types(connection: Connection) -> tuple[Taken, int]:
+    """Bring the EMR's list of appointment types into ours: what is new, and how many it names. Raises the
+    contract's errors."""
+    profile = profiles([connection.practice_id])[connection.practice_id].connections[connection.pk]
+    return pulling.pull_now(profile, connection.practice_id)
 
 
 # --- back-fills -------------------------------------------------------------------------------------------------

@@ -5,9 +5,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Count, Model, Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
@@ -15,18 +14,18 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from integrations.admin import labels
+from integrations.admin import labels, live_state
 from integrations.admin.contacts import EVENTS_SHOWN, shown_events
 from integrations.admin.filters import PracticeFilter
 from integrations.emrs import registry
 from integrations.models import Connection, InboundEvent, LocationRoute, SubAccount
-from integrations.sync.golive import Check, State, checklist, is_ready
+from integrations.sync.golive import State, checklist
 from integrations.templatetags.human import moment
 from integrations.views.links import page_of
 from tenants.admin import LocationInline, MembershipInline, PracticeAdmin
 from tenants.models import Location, Practice, PracticeState
 from tenants.roles import Right
-from tenants.scoped_admin import ReadOnlyMixin, ScopedAdmin, ScopedInline, UserError, object_button, rows_with
+from tenants.scoped_admin import ReadOnlyMixin, ScopedAdmin, ScopedInline, object_button, rows_with
 
 CHECK_ICONS = {State.GREEN: "check_circle", State.RED: "cancel", State.MANUAL: "visibility"}
 
@@ -56,17 +55,19 @@ class LocationForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def save_route(self) -> None:
         """Map the saved location as chosen, or leave it to the default sub-account."""
-        if "sub_account" not in self.cleaned_data:
-            return
-        chosen = self.cleaned_data["sub_account"]
-        rows = LocationRoute.objects.for_practice(self.instance.practice_id)
-        route = rows.filter(location=self.instance).first()
-        if chosen is None and route is not None:
-            route.delete()
-        elif chosen is not None and (route is None or route.sub_account_id != chosen.pk):
-            route = route or LocationRoute(location=self.instance)
-            route.sub_account = chosen
-            route.save()
+        if "sub_account" in self.cleaned_data:
+            route_location(self.instance, self.cleaned_data["sub_account"])
+
+
+def route_location(location: Location, chosen: SubAccount | None) -> None:
+    """Send a location's events to a sub-account; None leaves them to the default one."""
+    route = LocationRoute.objects.for_practice(location.practice_id).filter(location=location).first()
+    if chosen is None and route is not None:
+        route.delete()
+    elif chosen is not None and (route is None or route.sub_account_id != chosen.pk):
+        route = route or LocationRoute(location=location)
+        route.sub_account = chosen
+        route.save()
 
 
 class RoutedLocationInline(LocationInline):
@@ -154,7 +155,11 @@ class PracticePage(PracticeAdmin):
     )
     inlines = (RoutedLocationInline, ConnectionInline, SubAccountInline, MembershipInline)
     change_form_outer_before_template = "axconnect/practice_panel.html"
+    actions_list = ("new_practice",)
+    # One way to begin: the guided set-up, whose first step is the same form.
+    actions_list_hide_default = True
     actions_detail = (
+        "set_up",
         "go_live",
         "pause",
         "resume",
@@ -178,8 +183,9 @@ class PracticePage(PracticeAdmin):
         panel = {
             "practice": row,
             "checks": [(check, CHECK_ICONS[check.state]) for check in checks],
-            "checks_done": sum(check.state is not State.RED for check in checks),
-            "checks_percent": _percent(checks),
+            "checks_done": live_state.done(checks),
+            "checks_percent": live_state.percent(checks),
+            "may_set_up": row is not None and self.has_configure_permission(request, row),
         }
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **panel})
 
@@ -225,44 +231,54 @@ class PracticePage(PracticeAdmin):
         icon="rocket_launch",
         form=GoLiveForm,
         variant=ActionVariant.PRIMARY,
-        ask="From then on AX Connect writes to the practice's CRM. What was held until now runs in order.",
+        ask=live_state.GO_LIVE_MEANS,
     )
     def go_live(self, request: HttpRequest, row: Practice, form: Any) -> str:
         """Green: anybody who sets up. Red: an administrator with a reason."""
-        reason = form.cleaned_data["reason"].strip()
-        if not is_ready(checklist(row)):
-            if not self.allowed(request, Right.GO_LIVE, row):
-                raise UserError("Not everything is green yet. Only an administrator can go live before that.")
-            if not reason:
-                raise UserError("Not everything is green yet. Say why it should go live anyway.")
-        row.state, row.live_reason, row.live_at = PracticeState.LIVE, reason, timezone.now()
-        row.live_by = request.user  # type: ignore[assignment]
-        row.save()
-        return f"{row} is live."
+        return live_state.go_live(row, request.user, form.cleaned_data["reason"])
 
     @object_button(
         "Pause",
         right="pause",
         icon="pause_circle",
-        ask="AX Connect goes on receiving and keeps everything, but writes nothing until you resume.",
+        ask=live_state.PAUSE_MEANS,
     )
     def pause(self, request: HttpRequest, row: Practice, form: Any) -> str:
         """Hold everything of a practice."""
-        row.state = PracticeState.PAUSED
-        row.save()
-        return f"{row} is paused. Events are kept and wait."
+        return live_state.pause(row)
 
     @object_button(
         "Resume",
         right="resume",
         icon="play_circle",
-        ask="Everything that waited runs in the order in which it came.",
+        ask=live_state.RESUME_MEANS,
     )
     def resume(self, request: HttpRequest, row: Practice, form: Any) -> str:
         """Let a paused practice go on."""
-        row.state = PracticeState.LIVE
-        row.save()
-        return f"{row} is live again. What waited goes on."
+        return live_state.resume(row)
+
+    # --- the guided set-up --------------------------------------------------------------------------------
+
+    def has_new_practice_permission(self, request: HttpRequest) -> bool:
+        return self.has_add_permission(request)
+
+    @action(
+        description="New practice",
+        permissions=["new_practice"],
+        icon="add_business",
+        variant=ActionVariant.PRIMARY,
+    )
+    def new_practice(self, request: HttpRequest) -> HttpResponse:
+        """To the first step of the guided set-up."""
+        return HttpResponseRedirect(reverse("setup-start"))
+
+    @action(description="Set-up and go-live", permissions=["configure"], icon="checklist")
+    def set_up(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """To the go-live page of the guided set-up."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404("There is no such practice.")
+        return HttpResponseRedirect(reverse("setup-step", args=[row.slug, "go-live"]))
 
     @action(description="Connection to an EMR", permissions=["configure"], icon="cable")
     def add_connection(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -277,11 +293,6 @@ class PracticePage(PracticeAdmin):
         return HttpResponseRedirect(
             f"{reverse('admin:integrations_subaccount_add')}?practice={int(object_id)}"
         )
-
-
-def _percent(checks: list[Check]) -> int:
-    done = sum(check.state is not State.RED for check in checks)
-    return done * 100 // len(checks) if checks else 0
 
 
 @admin.register(Location)

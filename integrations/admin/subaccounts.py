@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -15,7 +16,6 @@ from integrations.admin.crm_setup import field_plans, propose, provision
 from integrations.admin.filters import PracticeFilter
 from integrations.admin.mapping_form import (
     CrmListing,
-    SubAccountForm,
     form_for,
     pipeline_field,
     stage_field,
@@ -26,7 +26,6 @@ from integrations.contract.errors import ContractError
 from integrations.models import CustomField, PipelineKind, SubAccount
 from integrations.models.connections import new_webhook_key
 from integrations.models.subaccounts import new_secret
-from integrations.sync.circuit import reauthenticated
 from integrations.templatetags.human import moment
 from tenants.roles import Right
 from tenants.scoped_admin import ReadOnlyMixin, ScopedAdmin, ScopedInline, UserError, object_button
@@ -129,19 +128,11 @@ class SubAccountAdmin(ScopedAdmin):
         )
 
     def save_model(self, request: HttpRequest, obj: SubAccount, form: Any, change: bool) -> None:
-        obj.is_default = getattr(form, "makes_default", obj.is_default)
-        if obj.is_default:
-            others = (
-                SubAccount.objects.for_practice(obj.practice_id).filter(is_default=True).exclude(pk=obj.pk)
-            )
-            for other in others:
-                other.is_default = False
-                other.save()
-        super().save_model(request, obj, form, change)
-        if isinstance(form, SubAccountForm):
-            form.save_mappings()
-        if change and "token" in form.changed_data:
-            reauthenticated(SubAccount, obj.pk, obj.practice_id)
+        permitted = self.has_change_permission if change else self.has_add_permission
+        if not permitted(request, obj):
+            raise PermissionDenied
+        form.save_account()
+        form.save_mappings()
         request.session.pop(_session_key(obj), None)
 
     def change_view(

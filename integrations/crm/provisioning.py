@@ -81,13 +81,16 @@ def standard_fields(manifest: Manifest, *, dual_pipeline: bool) -> dict[str, Dat
     return names | dict.fromkeys(manifest.standard_fields, DataType.TEXT)
 
 
-def plan_fields(manifest: Manifest, crm_fields: Sequence[Json], *, dual_pipeline: bool) -> FieldPlan:
-    """Compare what is needed with the CRM's field list. Pure."""
+def plan_fields(
+    manifest: Manifest, crm_fields: Sequence[Json], *, dual_pipeline: bool, several_locations: bool = True
+) -> FieldPlan:
+    """Compare what is needed with the CRM's field list. Pure. A practice with one location needs less."""
     by_name: dict[str, list[Json]] = {}
     for item in crm_fields:
         if item.get("id") and item.get("name") and item.get("dataType"):
             by_name.setdefault(field_key(str(item["name"])), []).append(item)
-    needed = [(field.name, field.data_type, True) for field in manifest.fields]
+    own = manifest.fields_for(several_locations=several_locations)
+    needed = [(field.name, field.data_type, True) for field in own]
     needed += [
         (name, kind, False) for name, kind in standard_fields(manifest, dual_pipeline=dual_pipeline).items()
     ]
@@ -158,7 +161,7 @@ def _folder_id(manifest: Manifest, crm_fields: Sequence[Json]) -> str:
 
 
 def provision_fields(
-    client: CrmClient, manifest: Manifest, *, dual_pipeline: bool
+    client: CrmClient, manifest: Manifest, *, dual_pipeline: bool, several_locations: bool = True
 ) -> tuple[FieldPlan, dict[str, tuple[str, str]]]:
     """Make the missing fields. Running it again makes nothing twice.
 
@@ -166,7 +169,7 @@ def provision_fields(
     type). Raises what the client raises, except that a refusal of one field is told in its report.
     """
     crm_fields: list[dict[str, Any]] = client.list_custom_fields()
-    plan = plan_fields(manifest, crm_fields, dual_pipeline=dual_pipeline)
+    plan = plan_fields(manifest, crm_fields, dual_pipeline=dual_pipeline, several_locations=several_locations)
     reports = []
     for item in plan.fields:
         if item.state is FieldState.MISSING:

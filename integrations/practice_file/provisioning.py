@@ -48,12 +48,16 @@ class Provisioning:
     def _provision(
         self, client: CrmClient, part: SubAccountPart, file: PracticeFile, stored: Stored
     ) -> Listing:
-        dual = file.practice.values["kind"] != PracticeKind.MED_SPA
+        clinics = {*stored.locations, *(one.external_id for one in file.locations or ())}
+        kind = {
+            "dual_pipeline": file.practice.values["kind"] != PracticeKind.MED_SPA,
+            "several_locations": len(clinics) > 1,
+        }
         for manifest in _manifests(file, stored):
             if self.dry_run:
-                plan = plan_fields(manifest, _patiently(client.list_custom_fields), dual_pipeline=dual)
+                plan = plan_fields(manifest, _patiently(client.list_custom_fields), **kind)
             else:
-                plan, _ = _patiently(lambda m=manifest: provision_fields(client, m, dual_pipeline=dual))  # type: ignore[misc]
+                plan, _ = _patiently(lambda m=manifest: provision_fields(client, m, **kind))  # type: ignore[misc]
             self.notes += _told(part.key, plan)
         listing = _patiently(lambda: fetch_listing(client))
         self.notes += _unknown_stages(part, listing)

@@ -8,7 +8,14 @@ from integrations.practice_file.parts import CategoryPart, LocationPart, Practic
 from integrations.practice_file.read_connections import read_connection
 from integrations.practice_file.read_sub_accounts import read_sub_account
 from integrations.practice_file.sections import Section, flag, kind_of, parse, text, text_of
-from integrations.practice_file.values import category, one_of, slug, time_zone, time_zone_or_none
+from integrations.practice_file.values import (
+    category,
+    one_of,
+    practice_slug,
+    slug,
+    time_zone,
+    time_zone_or_none,
+)
 from tenants.models import COUNTRIES, PracticeKind
 
 FORMAT = 1
@@ -64,7 +71,7 @@ def _practice(section: Section) -> PracticePart:
         "time_zone": ("time_zone", time_zone),
     }
     return PracticePart(
-        slug=section.read("slug", slug, "", required=True),
+        slug=section.read("slug", practice_slug, "", required=True),
         values=section.said(readers, required=("name", "kind", "time_zone")),
         live=section.read("live", flag, None),
         live_reason=section.read("live_reason", text, ""),

@@ -11,7 +11,7 @@ from categorization.categories import Category, category_named
 from integrations.contract.manifest import Switch
 from integrations.practice_file.problems import Wrong, meant
 from integrations.practice_file.sections import flag, kind_of, text, text_of
-from tenants.models import validate_time_zone
+from tenants.models import validate_slug, validate_time_zone
 
 _SLUG = re.compile(r"[A-Za-z0-9_-]{1,50}")
 
@@ -21,6 +21,16 @@ def slug(value: Any) -> str:
     found = text(value)
     if not _SLUG.fullmatch(found):
         raise Wrong("must be 1 to 50 letters, digits, - or _")
+    return found
+
+
+def practice_slug(value: Any) -> str:
+    """A practice's slug: none of the words that are addresses of ours."""
+    found = slug(value)
+    try:
+        validate_slug(found)
+    except ValidationError as error:
+        raise Wrong(error.messages[0].rstrip(".")) from None
     return found
 
 

@@ -5,10 +5,11 @@ A practice is ready when nothing is red. The number of queries does not depend o
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
-from django.db.models import Count, Exists, Model, OuterRef, Q
+from django.db.models import Count, Max, Model, OuterRef, Q, Subquery
 from django.urls import NoReverseMatch, reverse
 
 from categorization.models import AppointmentType
@@ -40,13 +41,20 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One item. ``reason`` is what to do ("" when green), ``link`` a page of the staff application or ""."""
+    """One item. ``reason`` is what to do ("" when green), ``link`` a page of the staff application or "".
+
+    ``proof`` says why a green item is green ("" where there is no more to say), ``by`` whose word it is and ``at``
+    when that was (ISO 8601); either may be "".
+    """
 
     name: str
     label: str
     state: State
     reason: str = ""
     link: str = ""
+    proof: str = ""
+    by: str = ""
+    at: str = ""
 
     def as_json(self) -> dict[str, str]:
         return asdict(self)
@@ -71,7 +79,7 @@ def is_ready(checks: list[Check]) -> bool:
 @dataclass(frozen=True)
 class _SetUp:
     """What the checks look at. ``fields``, ``stages``, ``workflows`` by sub-account id; ``types`` (all, not
-    confirmed) by connection key."""
+    confirmed, last confirmed at) by connection key."""
 
     practice: Practice
     connections: list[Connection]
@@ -80,14 +88,15 @@ class _SetUp:
     fields: dict[int, list[dict[str, Any]]]
     stages: dict[int, set[tuple[str, str]]]
     workflows: dict[int, set[str]]
-    types: dict[str, tuple[int, int]]
+    types: dict[str, tuple[int, int, datetime | None]]
 
     @classmethod
     def of(cls, practice: Practice) -> Self:
         events = InboundEvent.objects.for_practice(practice).filter(connection=OuterRef("pk"))
+        newest = Subquery(events.order_by("-received_at").values("received_at")[:1])
         setup = cls(
             practice=practice,
-            connections=list(Connection.objects.for_practice(practice).annotate(has_events=Exists(events))),
+            connections=list(Connection.objects.for_practice(practice).annotate(last_event_at=newest)),
             sub_accounts=list(SubAccount.objects.for_practice(practice)),
             locations=list(Location.objects.for_practice(practice).select_related("route")),
             fields={},
@@ -115,12 +124,12 @@ class _SetUp:
         return self.practice.has_surgery and manifest.has_surgical_pipeline
 
 
-def _types(practice: Practice) -> dict[str, tuple[int, int]]:
+def _types(practice: Practice) -> dict[str, tuple[int, int, datetime | None]]:
     open_types = Count("pk", filter=Q(category="") | Q(confirmed_at=None))
     rows = AppointmentType.objects.for_practice(practice).order_by().values("connection_key")
     return {
-        row["connection_key"]: (row["all"], row["open"])
-        for row in rows.annotate(all=Count("pk"), open=open_types)
+        row["connection_key"]: (row["all"], row["open"], row["last"])
+        for row in rows.annotate(all=Count("pk"), open=open_types, last=Max("confirmed_at"))
     }
 
 
@@ -131,9 +140,28 @@ def _link(row: Model) -> str:
         return ""
 
 
-def _check(name: str, label: str, reason: str, row: Model, *, otherwise: State = State.RED) -> Check:
-    """Green without a reason, else red (or ``otherwise``) with it."""
-    return Check(name, label, otherwise if reason else State.GREEN, reason, _link(row))
+def _check(
+    name: str,
+    label: str,
+    reason: str,
+    row: Model,
+    *,
+    otherwise: State = State.RED,
+    proof: str = "",
+    by: str = "",
+    at: datetime | str | None = None,
+) -> Check:
+    """Green without a reason, else red (or ``otherwise``) with it; the proof counts for green only."""
+    if reason:
+        return Check(name, label, otherwise, reason, _link(row))
+    moment = at.isoformat() if isinstance(at, datetime) else at or ""
+    return Check(name, label, State.GREEN, "", _link(row), proof, by, moment)
+
+
+def _tick(row: Connection, name: str) -> tuple[str, str]:
+    """(who ticked an item, when); ("", "") where nobody did."""
+    tick = (row.ticks or {}).get(name)
+    return (str(tick.get("by", "")), str(tick.get("at", ""))) if isinstance(tick, dict) else ("", "")
 
 
 def _connections(setup: _SetUp) -> Iterator[Check]:
@@ -143,10 +171,15 @@ def _connections(setup: _SetUp) -> Iterator[Check]:
         if row.emr not in emrs.registry():
             yield _check(f"emr/{row.key}", f"{row.key}: EMR", f'There is no EMR "{row.emr}" here.', row)
     for row, manifest in setup.known:
-        yield _check(f"credentials/{row.key}", f"{row.key}: credentials", _credentials(row, manifest), row)
+        by, at = _tick(row, TESTED)
+        reason, proof = _credentials(row, manifest), "Tested" if at else "None are needed"
+        yield _check(
+            f"credentials/{row.key}", f"{row.key}: credentials", reason, row, proof=proof, by=by, at=at
+        )
         for item in manifest.checklist:
             reason = "" if (row.ticks or {}).get(item.name) else f"Tick it when it is done. {item.help}"
-            yield _check(f"prerequisite/{row.key}/{item.name}", f"{row.key}: {item.label}", reason, row)
+            name, (by, at) = f"prerequisite/{row.key}/{item.name}", _tick(row, item.name)
+            yield _check(name, f"{row.key}: {item.label}", reason, row, proof="Ticked", by=by, at=at)
 
 
 def _credentials(row: Connection, manifest: Manifest) -> str:
@@ -167,8 +200,10 @@ def _destinations(setup: _SetUp) -> Iterator[Check]:
     label = "Every location goes to a sub-account"
     if not setup.sub_accounts:
         yield _check("destination", label, "Add a sub-account.", setup.practice)
-    elif any(row.is_default for row in setup.sub_accounts):
-        yield _check("destination", label, "", setup.practice)
+    elif default := next((row for row in setup.sub_accounts if row.is_default), None):
+        mapped = sum(getattr(row, "route", None) is not None for row in setup.locations)
+        own = f"{mapped} of {len(setup.locations)} locations are mapped, the rest" if mapped else "Everything"
+        yield _check("destination", label, "", setup.practice, proof=f"{own} goes to {default.key}")
     else:
         unmapped = [row.name for row in setup.locations if getattr(row, "route", None) is None]
         reason = f"Map {', '.join(unmapped)}, or make one sub-account the default." if unmapped else ""
@@ -181,9 +216,17 @@ def _sub_account(setup: _SetUp, row: SubAccount) -> Iterator[Check]:
     reason = "" if row.token else "Enter its private integration token."
     if row.token and row.needs_reauth_since:
         reason = "The CRM refuses the token: enter a new one."
-    yield _check(f"token/{row.key}", f"{row.key}: token", reason, row)
-    yield _check(f"fields/{row.key}", f"{row.key}: custom fields", _fields(setup, row), row)
-    yield _check(f"stages/{row.key}", f"{row.key}: stages", _stages(setup, row), row)
+    read = row.fields_fetched_at
+    proof = "The CRM answered with it" if read else "Entered"
+    yield _check(f"token/{row.key}", f"{row.key}: token", reason, row, proof=proof, at=read)
+    listed, mapped = len(setup.fields.get(row.pk, ())), len(setup.stages.get(row.pk, ()))
+    proof = f"All that are needed are among the {listed} in the CRM"
+    yield _check(
+        f"fields/{row.key}", f"{row.key}: custom fields", _fields(setup, row), row, proof=proof, at=read
+    )
+    leaves_it = row.pipeline_logic == PipelineLogic.CRM_WORKFLOW
+    proof = "The CRM's own workflow moves the pipeline" if leaves_it else f"{mapped} stages are mapped"
+    yield _check(f"stages/{row.key}", f"{row.key}: stages", _stages(setup, row), row, proof=proof)
     yield _workflows(setup, row)
 
 
@@ -193,7 +236,12 @@ def _fields(setup: _SetUp, row: SubAccount) -> str:
     missing: set[str] = set()
     wrong: set[str] = set()
     for _, manifest in setup.known:
-        plan = plan_fields(manifest, setup.fields.get(row.pk, []), dual_pipeline=setup.practice.has_surgery)
+        plan = plan_fields(
+            manifest,
+            setup.fields.get(row.pk, []),
+            dual_pipeline=setup.practice.has_surgery,
+            several_locations=len(setup.locations) > 1,
+        )
         missing |= {field.name for field in plan.missing}
         wrong |= {field.words for field in plan.fields if field.state is FieldState.WRONG_TYPE}
     absent = [f"Missing: {', '.join(sorted(missing))}. Provision them."] if missing else []
@@ -232,15 +280,19 @@ def _workflows(setup: _SetUp, row: SubAccount) -> Check:
     if vital:
         return _check(name, label, f"Map {', '.join(dict.fromkeys(vital))}: it moves the pipeline here.", row)
     reason = f"Not mapped, so nobody is enrolled: {', '.join(missing)}." if missing else ""
-    return _check(name, label, reason, row, otherwise=State.MANUAL)
+    return _check(name, label, reason, row, otherwise=State.MANUAL, proof=f"{len(mapped)} are mapped")
 
 
 def _traffic(setup: _SetUp, row: Connection, manifest: Manifest) -> Iterator[Check]:
     if setup.is_dual(manifest):
-        known, not_confirmed = setup.types.get(row.key, (0, 0))
+        known, not_confirmed, last = setup.types.get(row.key, (0, 0, None))
         reason = f"{not_confirmed} of {known} are not confirmed yet." if not_confirmed else ""
         reason = reason if known else "No appointment types are known yet."
-        yield _check(f"types/{row.key}", f"{row.key}: appointment types confirmed", reason, row)
-    seen = getattr(row, "has_events", False)
+        proof = f"All {known} are confirmed, the last one"
+        yield _check(
+            f"types/{row.key}", f"{row.key}: appointment types confirmed", reason, row, proof=proof, at=last
+        )
+    seen = getattr(row, "last_event_at", None)
     reason = "" if seen else f"Nothing has arrived from {manifest.name} yet: send a test event."
-    yield _check(f"test_event/{row.key}", f"{row.key}: test event seen", reason, row)
+    name, label = f"test_event/{row.key}", f"{row.key}: test event seen"
+    yield _check(name, label, reason, row, proof="The newest event arrived", at=seen)

@@ -5,6 +5,7 @@ import threading
 from django.conf import settings
 from django.db import close_old_connections
 
+from integrations.sync import bell
 from integrations.sync.drain import Drain
 from integrations.sync.polling.run import polls
 from integrations.sync.upkeep import run_upkeep
@@ -26,4 +27,5 @@ def poll_due() -> None:
 def upkeep() -> None:
     """Retention, and what fell between two chairs."""
     close_old_connections()  # one that broke since the last job is of no use
+    bell.answer(bell.UPKEEP)
     run_upkeep()

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from integrations.models import EventState, HeldFor, InboundEvent, ParkedAs, Patient
+from integrations.models import EventState, HeldFor, InboundEvent, ParkedAs, Patient, Release
 from integrations.sync import bell, lanes
 from integrations.sync.categorize import has_category
 from integrations.sync.profile import load_profile
@@ -60,7 +60,12 @@ def settings_changed(practice_id: int) -> int:
 
 
 def release_categories(practice_id: int) -> int:
-    """Release the pipeline steps whose appointment type has a confirmed category by now."""
+    """Release the pipeline steps whose appointment type has a confirmed category by now.
+
+    None while a change of categories waits to be carried out: it releases them itself, and keeps what came of it.
+    """
+    if Release.objects.for_practice(practice_id).filter(prepared_at=None).exists():
+        return 0
     held = InboundEvent.objects.for_practice(practice_id).filter(
         state=EventState.HELD, held_for=HeldFor.CATEGORY
     )

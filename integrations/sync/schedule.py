@@ -12,7 +12,7 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from integrations.sync import bell, lanes
-from integrations.sync.categories import pulling
+from integrations.sync.categories import moving, pulling
 from integrations.sync.polling import backfill, cursors
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Scheduler:
             pulling.set_up()
         if cursors.anything_due(now) or backfill.anything_due(now) or pulling.anything_due(now):
             bell.ring(bell.POLLS, waiting_jobs=1)
-        if time.monotonic() >= self._next_upkeep:
+        if time.monotonic() >= self._next_upkeep or moving.anything_due():
             self._next_upkeep = time.monotonic() + UPKEEP_SECONDS
             bell.ring(bell.UPKEEP, waiting_jobs=1)
 

@@ -23,8 +23,8 @@ def run_upkeep() -> None:
     """Release what was held at the very moment in which its category was confirmed, carry out changes of
     categories and work in bulk, sum up how often types are booked, look after connections that have gone quiet; once
     an hour, look for create tags that nobody acted on; once a day, delete what retention says."""
-    release_overlooked()
     release_categories_due()
+    release_overlooked()
     carry_on_bulk()
     refresh_all()
     watch()

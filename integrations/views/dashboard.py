@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.timezone import now
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -14,7 +15,7 @@ from integrations.models import Connection, EventState, InboundEvent
 from integrations.views.attention import attention
 from integrations.views.figures import SERIES, Traffic, traffic
 from integrations.views.latest_notes import latest_notes
-from integrations.views.links import form_for_new, list_of
+from integrations.views.links import list_of
 from integrations.views.practice_health import Practices, health, practices_of
 from tenants.models import Practice
 
@@ -106,8 +107,9 @@ def _first_step(practices: Practices, has_events: bool) -> dict[str, str] | None
         return {
             "title": "Add the first practice",
             "words": "A practice has its EMR connections, its CRM sub-accounts and its locations. "
-            "Fill in the form, or import a practice file: python manage.py import_practice FILE --provision",
-            "link": form_for_new(Practice),
+            "The set-up leads from nothing to live; or import a practice file: "
+            "python manage.py import_practice FILE --provision",
+            "link": reverse("setup-start"),
             "action": "Add a practice",
         }
     if not has_events:

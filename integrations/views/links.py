@@ -19,11 +19,6 @@ def list_of(model: type[Model], **filters: Any) -> str:
     return f"{address}?{urlencode(filters)}" if address and filters else address
 
 
-def form_for_new(model: type[Model]) -> str:
-    """The form that adds a row."""
-    return _address(model, "add")
-
-
 def _address(model: type[Model], page: str, *arguments: Any) -> str:
     if not admin.site.is_registered(model):
         return ""

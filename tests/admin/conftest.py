@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from categorization.models import AppointmentType
+from categorization.models import AppointmentType, CategoryBatch, CategoryChange
 from integrations.models import (
     Connection,
     Contact,
@@ -53,6 +53,7 @@ class World:
     location: Location
     connection: Connection
     type: AppointmentType
+    batch: CategoryBatch
     patient: Patient
     contact: Contact
     event: InboundEvent
@@ -161,12 +162,16 @@ def make_world(slug: str, revealed_by: User, **names: str) -> World:
         reference="AX-TESTNOTE",
         body={"text": "AestheticsPro: appointment booked\nReference: AX-TESTNOTE"},
     )
+    kind = AppointmentType.objects.create(practice=practice, connection_key="aestheticspro", name="Botox")
+    batch = CategoryBatch.objects.create(practice=practice, made_by=revealed_by, via="page")
+    CategoryChange.objects.create(batch=batch, type=kind, after="Blocked")
     return World(
+        batch=batch,
         practice=practice,
         sub_account=account,
         location=location,
         connection=connection,
-        type=AppointmentType.objects.create(practice=practice, connection_key="aestheticspro", name="Botox"),
+        type=kind,
         patient=patient,
         contact=contact,
         event=event,

@@ -37,6 +37,7 @@ def rows(world: World, user: User) -> Iterator[tuple[type, object]]:
 def test_only_our_own_pages_are_registered() -> None:
     assert {model.__name__ for model in MODELS} == {
         "AppointmentType",
+        "CategoryBatch",
         "Connection",
         "Contact",
         "CreateRequest",

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from integrations.admin import practices
+from integrations.admin import live_state
 from integrations.models import LocationRoute
 from integrations.sync.golive import Check, State
 from tenants.models import Location, Practice, PracticeState, Role, User
@@ -26,7 +26,7 @@ def onboarding(world: World) -> World:
 
 def checks(monkeypatch: pytest.MonkeyPatch, *states: State) -> None:
     found = [Check(f"c{number}", f"Check {number}", state, "Do it.") for number, state in enumerate(states)]
-    monkeypatch.setattr(practices, "checklist", lambda practice: found)
+    monkeypatch.setattr(live_state, "checklist", lambda practice: found)
 
 
 def state_of(world: World) -> str:

@@ -172,3 +172,10 @@ def test_types_that_only_visits_name_are_learned_too(clinic: Clinic):
     AppointmentType.objects.for_practice(clinic.practice).filter(name="Botox").delete()
     use.refresh(clinic.practice)
     assert type_named(clinic.practice, "Botox").times_seen == 1
+
+
+def test_types_of_a_practice_file_get_their_suggestion_too(clinic: Clinic):
+    row = AppointmentType.objects.create(practice=clinic.practice, connection_key="pnow", name="Lunch")
+    use.refresh(clinic.practice)
+    row.refresh_from_db()
+    assert (row.suggested, row.category) == ("Blocked", "")

@@ -113,7 +113,7 @@ def test_check_as_json_is_one_object(path: Path) -> None:
     run("import_practice", str(path))
     answer = json.loads(run("check_practice", "bluestone", "--json")[1])
     assert (answer["practice"], answer["ready"]) == ("bluestone", False)
-    assert {"name", "label", "state", "reason", "link"} == set(answer["checks"][0])
+    assert {"name", "label", "state", "reason", "link", "proof", "by", "at"} == set(answer["checks"][0])
 
 
 def test_check_exits_with_0_when_nothing_is_red(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

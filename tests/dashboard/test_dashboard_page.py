@@ -140,7 +140,7 @@ def test_the_number_of_queries_does_not_grow_with_the_events(
 def test_an_empty_installation_says_what_to_do_first(staff):
     page = staff.get("/").content.decode()
     assert "Add the first practice" in page
-    assert 'href="/tenants/practice/add/"' in page
+    assert 'href="/setup/"' in page
 
 
 def test_a_practice_without_events_is_told_to_send_one(staff, bluestone, make_event):

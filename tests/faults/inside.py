@@ -16,6 +16,8 @@ from django.utils import timezone
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "axconnect.settings")
 django.setup()
 
+from categorization.confirming import confirm  # noqa: E402
+from categorization.models import AppointmentType, ConfirmedVia  # noqa: E402
 from integrations.models import (  # noqa: E402
     Contact,
     CreateRequest,
@@ -28,6 +30,8 @@ from integrations.models import (  # noqa: E402
     SubAccount,
 )
 from integrations.sync import lanes  # noqa: E402
+from integrations.sync.categories import moving  # noqa: E402
+from tenants.models import Practice  # noqa: E402
 
 
 def unfinished() -> int:
@@ -85,6 +89,22 @@ def incidents() -> list[dict[str, Any]]:
     return [{"kind": row.kind, "is_open": row.closed_at is None, "words": row.words} for row in rows]
 
 
+def confirm_types(practice: str, categories: dict[str, str]) -> int:
+    """A person confirms what types count as, by name; the id of the change."""
+    owner = Practice.objects.across_practices().get(slug=practice)
+    rows = AppointmentType.objects.for_practice(owner).filter(name__in=categories)
+    batch = confirm(owner, {row.pk: categories[row.name] for row in rows}, user=None, via=ConfirmedVia.PAGE)
+    assert batch is not None
+    return int(batch.pk)
+
+
+def progress(batch_id: int) -> dict[str, Any]:
+    """How far a change of categories is carried out."""
+    found = moving.progress(batch_id)
+    assert found is not None
+    return {"total": found.total, "done": found.done, "moved": found.moved, "is_finished": found.is_finished}
+
+
 def leases() -> list[str]:
     """Who holds lanes."""
     rows = Lane.objects.across_practices().exclude(lease_owner="").order_by("pk")
@@ -121,6 +141,8 @@ _CALLS = {
         ledger,
         creates,
         incidents,
+        confirm_types,
+        progress,
         leases,
         seconds_left_on_leases,
         end_leases,

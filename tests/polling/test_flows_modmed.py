@@ -10,6 +10,7 @@ from django.db import transaction
 from django.test import TestCase
 from django.utils import timezone
 
+from categorization.categories import name_key
 from categorization.models import AppointmentType
 from integrations.emrs.modmed.pretend import cast, shapes
 from integrations.emrs.modmed.sandbox import Door
@@ -75,7 +76,7 @@ class Desk:
         transaction.get_connection().run_on_commit.clear()
         with TestCase.captureOnCommitCallbacks(execute=True):
             rows = AppointmentType.objects.for_practice(self.connection.practice_id)
-            known = rows.get(connection_key=self.connection.key, name=type_name)
+            known = rows.get(connection_key=self.connection.key, name_key=name_key(type_name))
             known.category, known.confirmed_at = category, timezone.now()
             known.save()
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from categorization.engine import ConnectionFacts, Preview, Shift
+from categorization.engine import ConnectionFacts, Preview, Progress, Shift
 
 NEXTECH = ConnectionFacts("nextech", "Nextech", offers_online=True, has_two_pipelines=True)
 APRO = ConnectionFacts("aestheticspro", "AestheticsPro", offers_online=False, has_two_pipelines=True)
@@ -36,3 +36,6 @@ class PretendEngine:
     def preview(self, practice_id: int, choices: Mapping[int, str]) -> Preview:
         self.asked.append(dict(choices))
         return self.answer
+
+    def progress(self, batch_id: int) -> Progress | None:
+        return None

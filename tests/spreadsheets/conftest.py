@@ -12,7 +12,7 @@ from django.utils import timezone
 from google.auth.credentials import CredentialsWithRegionalAccessBoundary
 
 from categorization import engine
-from categorization.engine import ConnectionFacts, Preview, Shift
+from categorization.engine import ConnectionFacts, Preview, Progress, Shift
 from categorization.models import AppointmentType
 from categorization.spreadsheets import google as google_module
 from tenants.models import Membership, Practice, Role, User
@@ -37,6 +37,9 @@ class FakeEngine:
     def preview(self, practice_id: int, choices: Mapping[int, str]) -> Preview:
         self.previewed.append(dict(choices))
         return Preview(14, 9, 4, [Shift("Surgical", "Consult Booked", "Surgery Scheduled", 4)])
+
+    def progress(self, batch_id: int) -> Progress | None:
+        return None
 
 
 @pytest.fixture(autouse=True)

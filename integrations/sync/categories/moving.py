@@ -61,6 +61,11 @@ def release_categories_due() -> int:
     return done
 
 
+def anything_due() -> bool:
+    """Whether a change of categories waits to be carried out."""
+    return Release.objects.across_practices().filter(finished_at=None, prepared_at=None).exists()
+
+
 def prepare(release: Release) -> int:
     """Find the events that the change is about and put them to work. How many there are."""
     with transaction.atomic():

@@ -8,7 +8,7 @@ from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
 
 from categorization.categories import name_key
-from categorization.learning import LONGEST, Named, Use, learn, write_uses
+from categorization.learning import LONGEST, Named, Use, learn, suggest_missing, write_uses
 from categorization.models import AppointmentType
 from integrations.models import InboundEvent, Visit
 from integrations.sync.categories.sighting import unknown
@@ -55,6 +55,7 @@ def refresh(practice: Practice) -> int:
         fresh: list[Named] = unknown(profile, connection.key, type_name, purposes)
         learn(practice, connection.key, fresh, offers_online=connection.manifest.offers_online)
     rows = list(AppointmentType.objects.for_practice(practice))
+    suggest_missing(practice, rows)
     return write_uses(rows, _uses(profile, rows, sums))
 
 

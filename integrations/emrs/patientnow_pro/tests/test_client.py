@@ -59,7 +59,7 @@ def test_facilities_are_the_locations(world):
     assert world.client().locations() == [LocationRef("F1", "Miami"), LocationRef("F2", "Coral Gables")]
 
 
-def test_appointment_types_in_use_are_listed_by_code_and_name(world):
+def test_appointment_types_in_use_are_listed_by_code_name_and_class(world):
     found = world.client().appointment_types()
     assert found == [TypeOption(one.code, one.name, type_class=one.type_class) for one in TYPES if one.active]
     assert "Vein Clinic" not in [one.name for one in found]
