@@ -99,6 +99,11 @@ def carry_on_bulk() -> int:
     return put
 
 
+def anything_due() -> bool:
+    """Whether a run waits to be put to work."""
+    return BulkRun.objects.across_practices().filter(finished_at=None, prepared_at=None).exists()
+
+
 def prepare(run: BulkRun) -> int:
     """Put the run's events to work, those that are left of it. How many were."""
     put = 0

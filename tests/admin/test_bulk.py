@@ -171,7 +171,9 @@ def test_a_reviewer_and_a_stranger_are_sent_to_the_sign_in_page(world: World, re
 def test_upkeep_replays_the_events(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "_purged_on", None)
     run = begun(world, BulkKind.REPLAY, [world.event])
+    assert bulk.anything_due(), "the tick rings for it"
     upkeep.run_upkeep()
+    assert not bulk.anything_due()
     world.event.refresh_from_db()
     assert (world.event.state, world.event.priority, world.event.runs) == (
         EventState.WAITING,
