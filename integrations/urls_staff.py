@@ -2,12 +2,13 @@
 
 from django.urls import URLPattern, path
 
-from integrations.views import attention_done, dashboard, help, sandbox, sandbox_creates, setup
+from integrations.views import attention_done, bulk, dashboard, help, sandbox, sandbox_creates, setup
 
 urlpatterns: list[URLPattern] = [
     path("dashboard/live/", dashboard.live_page, name="dashboard-live"),
     *attention_done.urlpatterns,
     *help.urlpatterns,
+    *bulk.urlpatterns,
     *sandbox.urlpatterns,
     *sandbox_creates.urlpatterns,
     *setup.urlpatterns,

@@ -9,15 +9,17 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from integrations.admin import labels
 from integrations.admin.advice import ways_on
+from integrations.admin.bulk_ask import bulk_asked
+from integrations.admin.event_preview import preview_page
 from integrations.admin.filters import (
     ConnectionFilter,
     DayFilter,
@@ -29,7 +31,7 @@ from integrations.admin.filters import (
 from integrations.admin.keyset import KeysetMixin
 from integrations.admin.story import Write, steps_of, writes_of
 from integrations.emrs import registry
-from integrations.models import EventState, HeldFor, InboundEvent, ParkedAs, PayloadReveal
+from integrations.models import BulkKind, EventState, HeldFor, InboundEvent, ParkedAs, PayloadReveal, Source
 from integrations.sync import replay
 from integrations.sync.settle import settle
 from integrations.templatetags.human import moment
@@ -80,15 +82,18 @@ class EventAdmin(KeysetMixin, PageAdmin):
     search_fields = ("pk",)
     search_help_text = "Number of an event"
     list_before_template = "axconnect/event_chips.html"
-    actions_detail = ("retry", "replay")
+    actions = ("retry_selected", "replay_selected")
+    actions_detail = ("preview_now", "retry", "replay")
     empty_words = "No events."
     empty_next = "Events appear here as soon as an EMR sends one. Send a test event from a connection's page."
 
     def get_urls(self) -> list[URLPattern]:
         reveal = self.admin_site.admin_view(self.reveal_view)
         settle = self.admin_site.admin_view(self.settle_view)
+        preview = self.admin_site.admin_view(self.preview_view)
         return [
             path("<int:event_id>/payload/", reveal, name="event-payload"),
+            path("<int:event_id>/preview/", preview, name="event-preview"),
             path("<int:event_id>/writes/<int:effect_id>/", settle, name="effect-settle"),
             *super().get_urls(),
         ]
@@ -115,7 +120,9 @@ class EventAdmin(KeysetMixin, PageAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         chosen = request.GET.get("state", "")
         chips = [{"label": label, "state": state, "is_on": state == chosen} for label, state in CHIPS]
-        return super().changelist_view(request, {**(extra_context or {}), "chips": chips})
+        bulk_link = reverse("bulk-runs") if self.has_operate_permission(request) else ""
+        shown = {"chips": chips, "bulk_link": bulk_link}
+        return super().changelist_view(request, {**(extra_context or {}), **shown})
 
     def has_operate_permission(self, request: HttpRequest, row: Any = None) -> bool:
         return self.allowed(request, Right.OPERATE, row)
@@ -142,6 +149,8 @@ class EventAdmin(KeysetMixin, PageAdmin):
 
     @display(description="From")
     def from_where(self, event: InboundEvent) -> str:
+        if event.source == Source.SETTINGS:
+            return labels.BY_SETTINGS
         side = event.connection or event.sub_account
         return side.key if side else event.get_source_display()
 
@@ -155,6 +164,18 @@ class EventAdmin(KeysetMixin, PageAdmin):
         if len(reason) <= REASON_LENGTH:
             return reason or "–"
         return format_html('<span title="{}">{}…</span>', reason, reason[:REASON_LENGTH].rstrip())
+
+    # --- many events -------------------------------------------------------------------------------------
+
+    @action(description="Retry selected", permissions=["operate"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[InboundEvent]) -> HttpResponse:
+        """Put parked events back to work, after asking."""
+        return bulk_asked(self, request, queryset, BulkKind.RETRY)
+
+    @action(description="Replay selected", permissions=["operate"])
+    def replay_selected(self, request: HttpRequest, queryset: QuerySet[InboundEvent]) -> HttpResponse:
+        """Run events again from the start, after asking."""
+        return bulk_asked(self, request, queryset, BulkKind.REPLAY)
 
     # --- one event ---------------------------------------------------------------------------------------
 
@@ -216,6 +237,39 @@ class EventAdmin(KeysetMixin, PageAdmin):
         response["Cache-Control"] = "no-store"
         return response
 
+    def preview_view(self, request: HttpRequest, event_id: int) -> HttpResponse:
+        """What the event would do under today's settings; its values on POST only, with a reason that is kept."""
+        row = self.get_object(request, str(event_id))
+        if row is None:
+            raise Http404("There is no such event.")
+        if not self.has_operate_permission(request, row):
+            raise PermissionDenied
+        may_reveal = self.has_reveal_permission(request, row)
+        if request.method == "POST" and not may_reveal:
+            raise PermissionDenied
+        form = RevealForm(request.POST or None)
+        is_shown = request.method == "POST" and form.is_valid()
+        if is_shown:
+            PayloadReveal.objects.create(event=row, user=request.user, reason=form.cleaned_data["reason"])  # type: ignore[misc]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Preview",
+            "opts": self.opts,
+            "original": row,
+            "event": row,
+            "practice": row.practice,
+            "kind_label": labels.kind_label(row),
+            "inline_admin_formsets": [],
+            "form": form,
+            "may_reveal": may_reveal,
+            "is_shown": is_shown,
+            **preview_page(row, reveal=is_shown),
+        }
+        request.current_app = self.admin_site.name
+        response = TemplateResponse(request, "axconnect/event_preview.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
     def settle_view(self, request: HttpRequest, event_id: int, effect_id: int) -> HttpResponse:
         """A person says whether a write in doubt happened; on POST only."""
         row = self.get_object(request, str(event_id))
@@ -231,6 +285,11 @@ class EventAdmin(KeysetMixin, PageAdmin):
         else:
             messages.info(request, "This was settled in the meantime.")
         return HttpResponseRedirect(self.url_of(row))
+
+    @action(description="Preview under today's settings", permissions=["operate"], icon="preview")
+    def preview_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """To the page that shows what the event would do now."""
+        return HttpResponseRedirect(reverse("admin:event-preview", args=[object_id]))
 
     @object_button(
         "Retry",

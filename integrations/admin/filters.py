@@ -12,6 +12,7 @@ from unfold.utils import parse_date_str
 
 from integrations.emrs import registry
 from integrations.models import Connection
+from integrations.sync.categories.again import DECIDE_AGAIN, SHORT_LABEL
 from integrations.sync.create_back.tags import LABELS
 from tenants.models import Practice
 from tenants.roles import Right
@@ -80,7 +81,8 @@ class EventKindFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         kinds = {kind.name: kind.label for emr in registry().values() for kind in emr.manifest.events}
-        return sorted((kinds | LABELS).items(), key=lambda pair: pair[1])
+        own = {DECIDE_AGAIN: SHORT_LABEL}
+        return sorted((kinds | LABELS | own).items(), key=lambda pair: pair[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(kind=self.value()) if self.value() else queryset

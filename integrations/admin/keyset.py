@@ -28,7 +28,8 @@ class KeysetChangeList(ChangeList):
         self.has_older = len(found) > self.list_per_page
         self.is_first_page = before is None
         self.result_count = self.full_result_count = len(self.result_list)
-        self.show_full_result_count = self.show_admin_actions = False
+        self.show_full_result_count = False
+        self.show_admin_actions = bool(self.model_admin.actions)
         self.can_show_all = self.multi_page = False
         self.paginator = KeysetPaginator(self.result_list, self.list_per_page)
 

@@ -12,8 +12,10 @@ from integrations.models import (
     InboundEvent,
     LedgerState,
     ParkedAs,
+    Source,
     SubAccount,
 )
+from integrations.sync.categories.again import DECIDE_AGAIN, SHORT_LABEL
 from integrations.sync.create_back.tags import LABELS
 
 GOOD, NEUTRAL, ASKS, BAD, NEWS = "success", "default", "warning", "danger", "info"
@@ -59,6 +61,8 @@ PARKED_ADVICE = {
     ParkedAs.UNSURE.value: "Settle the uncertain write named above. The event then runs by itself.",
     ParkedAs.INTERNAL.value: "A fault of AX Connect. Give the event's number to whoever maintains it.",
 }
+# Where an event of ours came from, that no EMR sent.
+BY_SETTINGS = "A change of settings"
 # A write in doubt that a person settled: in the history, and said to them.
 SETTLED = {True: "Settled: it is in the CRM", False: "Settled: it is not in the CRM, written again"}
 SETTLED_WORDS = {
@@ -97,6 +101,8 @@ def health(side: Connection | SubAccount) -> tuple[str, str]:
 
 def kind_label(event: InboundEvent) -> str:
     """What happened, in the words of the EMR's manifest."""
+    if event.source == Source.SETTINGS and event.kind == DECIDE_AGAIN:
+        return SHORT_LABEL
     if event.connection is None and event.kind in LABELS:
         return LABELS[event.kind]
     emr = registry().get(event.connection.emr) if event.connection else None

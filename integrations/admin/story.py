@@ -106,10 +106,10 @@ def writes_of(
 def _write(effect: Effect, payment: LedgerRow | None, reveal: bool) -> Write:
     body = effect.body if isinstance(effect.body, Mapping) else {}
     has_money = effect.kind == EffectKind.CONTACT and "money" in body
-    values = tuple(_values(body)) if effect.kind == EffectKind.CONTACT else ()
+    values = tuple(values_in(body)) if effect.kind == EffectKind.CONTACT else ()
     return Write(
         icon=ICONS.get(effect.kind, "bolt"),
-        title=_title(effect, body),
+        title=title_of(EffectKind(effect.kind), body, effect.reference),
         state=effect.get_state_display(),
         colour=EFFECT.get(effect.state, "default"),
         reason=effect.reason,
@@ -128,20 +128,21 @@ def _write(effect: Effect, payment: LedgerRow | None, reveal: bool) -> Write:
     )
 
 
-def _title(effect: Effect, body: Mapping[str, Any]) -> str:
-    kind = effect.get_kind_display()
-    if effect.kind == EffectKind.OPPORTUNITY:
+def title_of(of: EffectKind, body: Mapping[str, Any], reference: str = "") -> str:
+    """What a write is, without anything of the patient."""
+    kind = str(of.label)
+    if of == EffectKind.OPPORTUNITY:
         pipeline = str(body.get("pipeline", "")).replace("_", "-")
         stage = f"to “{body['stage']}”" if body.get("stage") else "keeps its stage"
         return f"{kind}, {pipeline} pipeline: {stage}" if pipeline else kind
-    if effect.kind == EffectKind.ENROL and body.get("workflow"):
+    if of == EffectKind.ENROL and body.get("workflow"):
         return f"{kind}: {body['workflow']}"
-    if effect.kind == EffectKind.TAG and body.get("tag"):
+    if of == EffectKind.TAG and body.get("tag"):
         return f"{kind}: {body['tag']}"
-    return f"{kind} {effect.reference}".strip()
+    return f"{kind} {reference}".strip()
 
 
-def _values(body: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def values_in(body: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """(label, value) of what goes into the contact."""
     native, custom = body.get("native"), body.get("custom")
     for name, value in (native if isinstance(native, Mapping) else {}).items():

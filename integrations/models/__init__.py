@@ -1,5 +1,6 @@
 """Everything the engine remembers. Rows are practice-owned and read through the scoped manager."""
 
+from integrations.models.bulk import BulkItem, BulkKind, BulkRun
 from integrations.models.connections import Connection, ConnectionState
 from integrations.models.creates import CreateRequest, CreateState, TagSweep
 from integrations.models.default_uses import DefaultUse
@@ -45,6 +46,9 @@ from integrations.models.visits import Visit
 __all__ = [
     "Backfill",
     "BackfillState",
+    "BulkItem",
+    "BulkKind",
+    "BulkRun",
     "CachedRecord",
     "Connection",
     "ConnectionState",

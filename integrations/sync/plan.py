@@ -53,20 +53,34 @@ def plan(work: Work, records: Sequence[Record]) -> list[Effect]:
     Sets the event's state when nothing is to be delivered (skipped, held, done). Raises ContactBusy when
     the contact is being written by another lane, and the contract's errors when matching needs the CRM.
     """
+    found = find_all(work, records)
+    if found is None:
+        return []
+    # All records of an event in one transaction: planned whole or not at all.
+    with transaction.atomic():
+        effects = decide_all(work, found)
+        work.event.planned_at = timezone.now()
+        if not hot.plan_event(work.event, work.lane.id, work.lane.owner):
+            raise lanes.LeaseLost
+    return effects
+
+
+def find_all(work: Work, records: Sequence[Record]) -> list[Found] | None:
+    """Whom each record is about and where it goes; None when the event waits or is left out, which it says then."""
     found: list[Found] = []
     for record in records:
         one = _find(work, record, found)
         if one is None:
-            return []
+            return None
         found.append(one)
-    # All records of an event in one transaction: planned whole or not at all.
-    with transaction.atomic():
-        effects: list[Effect] = []
-        for position, one in enumerate(found):
-            effects += _record_and_decide(work, one, position)
-        work.event.planned_at = timezone.now()
-        if not hot.plan_event(work.event, work.lane.id, work.lane.owner):
-            raise lanes.LeaseLost
+    return found
+
+
+def decide_all(work: Work, found: Sequence[Found]) -> list[Effect]:
+    """Bring each record into what is known and store the effects that follow. Call inside a transaction."""
+    effects: list[Effect] = []
+    for position, one in enumerate(found):
+        effects += _record_and_decide(work, one, position)
     return effects
 
 
@@ -91,13 +105,13 @@ def _find(work: Work, record: Record, before: Sequence[Found]) -> Found | None:
         return None
     location, account = placed
     work.event.sub_account_id = account.id  # trouble from here on is trouble with this sub-account
-    writes = _writes(work, record)
-    if writes and not account.fields:
+    looks = writes(work, record) and work.may_ask
+    if looks and not account.fields:
         account = _with_fields(work, account)
     person = identity.Reachable.of(record.person, work.profile.country)
     who = _same_person(before, record, account)
     if who is None:
-        who = identity.find(work, record.person, person, account, look=writes)
+        who = identity.find(work, record.person, person, account, look=looks)
     if who.held or who.unwanted:
         work.event.patient = who.patient
     if who.held:
@@ -109,7 +123,7 @@ def _find(work: Work, record: Record, before: Sequence[Found]) -> Found | None:
     return Found(record, person, who, location, account)
 
 
-def _writes(work: Work, record: Record) -> bool:
+def writes(work: Work, record: Record) -> bool:
     """False for what is only recorded, so that nobody is looked up for it."""
     if isinstance(record, PaymentRecord):
         return record.kind is not AmountKind.IGNORED
@@ -138,7 +152,7 @@ def _same_person(before: Sequence[Found], record: Record, account: SubAccountPro
 
 def _record_and_decide(work: Work, found: Found, position: int) -> list[Effect]:
     event, who, account = work.event, found.who, found.account
-    if who.contact is not None:
+    if who.contact is not None and work.may_ask:
         lease_contact(who.contact, work)
     _remember(work, found)
     event.patient, event.contact, event.sub_account_id = who.patient, who.contact, account.id

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from integrations.models import EventState, HeldFor, InboundEvent
 from integrations.models.narrowing import open_events
+from integrations.sync.bulk import carry_on_bulk
 from integrations.sync.categories.moving import release_categories_due
 from integrations.sync.categories.use import refresh_all
 from integrations.sync.create_back.sweep import sweep_due
@@ -20,10 +21,11 @@ _purged_on: date | None = None
 
 def run_upkeep() -> None:
     """Release what was held at the very moment in which its category was confirmed, carry out changes of
-    categories, sum up how often types are booked, look after connections that have gone quiet; once an hour, look
-    for create tags that nobody acted on; once a day, delete what retention says."""
+    categories and work in bulk, sum up how often types are booked, look after connections that have gone quiet; once
+    an hour, look for create tags that nobody acted on; once a day, delete what retention says."""
     release_categories_due()
     release_overlooked()
+    carry_on_bulk()
     refresh_all()
     watch()
     sweep_due()

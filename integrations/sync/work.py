@@ -26,6 +26,7 @@ class Work:
     # whether it makes the contact a patient.
     makes_contact_in: set[int] = field(default_factory=set)
     makes_patient: bool = False
+    may_ask: bool = True  # a preview asks neither CRM nor EMR, and takes no lease
 
     @property
     def contact_token(self) -> str:

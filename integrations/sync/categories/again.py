@@ -19,7 +19,8 @@ from integrations.sync.profile import SubAccountProfile
 from integrations.sync.work import Found, Work
 
 DECIDE_AGAIN = "categories-changed"
-LABEL = "Categories changed: stages decided again"
+SHORT_LABEL = "Categories changed"
+LABEL = f"{SHORT_LABEL}: stages decided again"
 
 
 def plan_again(work: Work) -> list[Effect]:
@@ -27,20 +28,29 @@ def plan_again(work: Work) -> list[Effect]:
 
     Raises RejectedError where the contact is known no longer.
     """
-    event, contact = work.event, work.event.contact
+    event = work.event
     event.story = [{"step": "received", "text": f"{LABEL}."}]
-    account = work.profile.sub_accounts.get(event.sub_account_id or 0)
-    if contact is None or event.patient is None or account is None:
-        raise RejectedError("The contact is not linked any more: there is no card to move.")
     with transaction.atomic():
-        result = _decided(work, contact, account, around(work.profile, contact))
-        for step, text in result.story:
-            work.tell(step, text)
-        effects = store_effects(work, result, _found(work, contact, account), _reachable(work), 0)
+        effects = decide_again(work)
         event.planned_at = timezone.now()
         if not hot.plan_event(event, work.lane.id, work.lane.owner):
             raise lanes.LeaseLost
     return effects
+
+
+def decide_again(work: Work) -> list[Effect]:
+    """Store the effects by which the contact's cards go to where its visits put them. Call inside a transaction.
+
+    Raises RejectedError where the contact is known no longer.
+    """
+    event, contact = work.event, work.event.contact
+    account = work.profile.sub_accounts.get(event.sub_account_id or 0)
+    if contact is None or event.patient is None or account is None:
+        raise RejectedError("The contact is not linked any more: there is no card to move.")
+    result = _decided(work, contact, account, around(work.profile, contact))
+    for step, text in result.story:
+        work.tell(step, text)
+    return store_effects(work, result, _found(work, contact, account), _reachable(work), 0)
 
 
 def _decided(work: Work, contact: Contact, account: SubAccountProfile, one: Around) -> Plan:
