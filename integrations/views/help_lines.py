@@ -84,6 +84,18 @@ HELP: dict[str, HelpLine] = {
     f"{_EVENT}_change": HelpLine(
         "The story of one event: received, understood, decided and why, written, outcome.", "support#parked"
     ),
+    "admin:event-preview": HelpLine(
+        "What this event would do if it ran now, beside what was written of it. Nothing is written.",
+        "support#before-you-press",
+    ),
+    "bulk-runs": HelpLine(
+        "Events that were retried or replayed many at once, and how far each run is.",
+        "support#many-events-at-once",
+    ),
+    "bulk-run": HelpLine(
+        "How far this run is, and what came of it. It goes on whether somebody watches or not.",
+        "support#many-events-at-once",
+    ),
     "admin:event-payload": HelpLine(
         "What the EMR sent, word for word. It asks why, and keeps your name and reason.",
         "support#looking-into-a-payload",
