@@ -151,9 +151,8 @@ class AppointmentTypeAdmin(ScopedAdmin):
             return "Not yet"
         times = f"{row.times_seen:,}"
         if row.next_on:
-            return format_html(
-                "{}<br><span class='ax-quiet ax-small'>next {}</span>", times, _day(row.next_on)
-            )
+            shown = "{}<br><span class='ax-quiet ax-small' title='{}'>next {}</span>"
+            return format_html(shown, times, _day(row.next_on), f"{row.next_on:%b} {row.next_on.day}")
         return times
 
     @display(description="Events wait")
@@ -182,7 +181,7 @@ class AppointmentTypeAdmin(ScopedAdmin):
             return "No longer offered"
         return "Confirmed" if row.is_confirmed else "To confirm"
 
-    @display(description="Confirmed by")
+    @display(description="By")
     def confirmed_words(self, row: AppointmentType) -> str:
         if not row.is_confirmed or row.confirmed_at is None:
             return "Nobody yet"
