@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from categorization.models import CategoryBatch, CategoryChange, ConfirmedVia, Invitation
 from integrations.models import Backfill, Connection, LedgerState, PollCursor, SubAccount
+from integrations.sandbox.demo.door import Door
 from integrations.sandbox.demo.practices import demo_practices
 from integrations.views import sandbox, sandbox_creates
 from tenants.models import Practice, PracticeState, Role, User
@@ -81,6 +82,7 @@ def sample(world: World, other: World, root: User, settings: Any, monkeypatch: p
     settings.DEMO = True
     made = demo_practices()["harbor"]
     monkeypatch.setattr(sandbox, "demo_practices", lambda: {world.practice.slug: made})
+    monkeypatch.setattr(Door, "contact", lambda self, pk: _card(world, pk))
     monkeypatch.setattr(sandbox_creates, "tags_of", lambda connection: ("create",))
     people = _people(world, other, root)
     type(world.ledger)._default_manager.filter(pk=world.ledger.pk).update(state=LedgerState.NEEDS_ATTENTION)
@@ -88,6 +90,13 @@ def sample(world: World, other: World, root: User, settings: Any, monkeypatch: p
     Invitation.objects.create(practice=world.practice, user=people[Role.REVIEWER])
     found.undone = {who: _choice_of(world, one) for who, one in people.items()}
     return found
+
+
+def _card(world: World, pk: str) -> dict[str, Any]:
+    """A contact as the sandbox tells of it."""
+    account = world.sub_account.crm_subaccount_id
+    nothing = {"tags": [], "opportunities": [], "notes": [], "enrolments": [], "native": {}, "fields": {}}
+    return {"id": pk, "name": "Somebody", "location_id": account, "location_name": "Main", **nothing}
 
 
 def _no_network(*args: Any, **kwargs: Any) -> Any:

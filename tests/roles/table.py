@@ -208,13 +208,14 @@ _OWN = {
     "admin:search": Page(HOME, HOME),
     "admin:index": Page(HOME, HOME),
     "admin:login": Page(EVERYBODY, EVERYBODY),
-    "admin:logout": Page(NOBODY, HOME),
+    "admin:logout": Page(NOBODY, EVERYBODY),
     "admin:password_change": Page(HOME, HOME),
     "admin:password_change_done": Page(HOME, NOBODY),
     # Asked for choices of a form: whoever sees the rows that are chosen from.
     "admin:autocomplete": Page(SEE_PEOPLE, NOBODY),
     "admin:jsi18n": Page(HOME, NOBODY),
     # No row of ours has a page on another site.
+    "not-there": Page(NOBODY, NOBODY),
     "admin:view_on_site": Page(NOBODY, NOBODY),
     "admin:app_list": Page(HOME, HOME),
     # Whatever is left.

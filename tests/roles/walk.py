@@ -89,7 +89,9 @@ def ask(client: Client, method: str, path: str, data: dict[str, Any] | None = No
         answer = getattr(client, method)(path, data or {}, headers=headers)
         client.cookies = SimpleCookie(kept)
         told = " ".join(str(message) for message in get_messages(answer.wsgi_request))
-        return Got(_in_a_word(answer, path), " ".join([_text(answer), answer.get("Location", ""), told]))
+        return Got(
+            _in_a_word(answer, method, path), " ".join([_text(answer), answer.get("Location", ""), told])
+        )
 
 
 def _text(answer: Any) -> str:
@@ -97,11 +99,11 @@ def _text(answer: Any) -> str:
     return content.decode(errors="replace")
 
 
-def _in_a_word(answer: HttpResponse, path: str) -> str:
+def _in_a_word(answer: HttpResponse, method: str, path: str) -> str:
     target = answer.get("Location", "") or answer.get("HX-Redirect", "")
     if target.split("?")[0] in SIGN_INS and path not in (*SIGN_INS, "/review/sign-out/", "/logout/"):
         return LOGIN
     # Where the admin does not find a row, it leads to the start page and says so there.
-    if target == "/" and path not in (*SIGN_INS, "/logout/"):
+    if target == "/" and path not in SIGN_INS and (method, path) != ("post", "/logout/"):
         return NONE
     return ANSWERS.get(HTTPStatus(answer.status_code), OPEN)
