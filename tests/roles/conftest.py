@@ -1,5 +1,6 @@
 """A practice with one row of everything and what its buttons need, another practice, and people in every role."""
 
+import logging
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -76,9 +77,18 @@ OF_THE_IDLE = {"connection_resume", "connection_delete", "subaccount_delete"}
 
 
 @pytest.fixture
-def sample(world: World, other: World, root: User, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Sample:
+def sample(
+    world: World,
+    other: World,
+    root: User,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> Sample:
     """Nothing of it reaches a network: every call out fails at once."""
     monkeypatch.setattr(requests.Session, "send", _no_network)
+    # Being refused is what happens here all the time; telling of each takes longer than refusing.
+    caplog.set_level(logging.CRITICAL, logger="django.request")
     settings.DEMO = True
     made = demo_practices()["harbor"]
     monkeypatch.setattr(sandbox, "demo_practices", lambda: {world.practice.slug: made})

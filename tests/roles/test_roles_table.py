@@ -124,10 +124,10 @@ def foreign(who: str, sample: Sample) -> list[str]:
     """Words of a practice that somebody may not know of."""
     if who in (*COMPANY, SUPERUSER):
         return []
-    hidden = sample.world if who == STRANGER else sample.other
-    slug = hidden.practice.slug
-    own = [hidden.practice.name, f"LOC-{slug}", f"crmContact{slug}"]
-    return [*own, sample.other.practice.name] if who == NOBODY else own
+    hidden = {STRANGER: [sample.world], NOBODY: [sample.world, sample.other]}.get(who, [sample.other])
+    # A sign-in page leads back to the address that was asked for, with the ids that stood in it.
+    ids = [] if who == NOBODY else [(one.sub_account.crm_subaccount_id, one.contact.crm_id) for one in hidden]
+    return [one.practice.name for one in hidden] + [words for pair in ids for words in pair]
 
 
 def answers(sample: Sample, who: str, address: Address, page: Page) -> Iterator[tuple[str, Line, Got]]:
