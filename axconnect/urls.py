@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, include, path
 from django_rq.urls import get_admin_urlpatterns, get_api_urlpatterns
 
@@ -38,6 +38,11 @@ def queue_pages() -> list[URLPattern]:
     return pages
 
 
+def not_there(request: HttpRequest, rest: str) -> HttpResponse:
+    """The admin's "view on site". None of our rows is on another site, so it could only tell which ids exist."""
+    raise Http404
+
+
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
@@ -47,5 +52,6 @@ urlpatterns = [
     path("review/", include("categorization.review.urls")),
     path("categories/", include("categorization.spreadsheets.urls")),
     path("", include("integrations.urls_staff")),
+    path("r/<path:rest>", not_there, name="not-there"),
     path("", admin.site.urls),
 ]

@@ -74,6 +74,16 @@ class ScopeMixin:
                 return False
         return may(user, right, practice_id_of(row) if row is not None else None)
 
+    def row_or_id(self, request: HttpRequest, row: Any) -> Any:
+        """The row of an id; the id again where the person may see no such row, to which ``allowed`` says no.
+
+        None only where none was asked for: a row that is not there must never be taken for "in any practice".
+        """
+        if row is None or isinstance(row, models.Model):
+            return row
+        found = self.get_object(request, str(row))  # type: ignore[attr-defined]
+        return row if found is None else found
+
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.allowed(request, Right.SEE)
 

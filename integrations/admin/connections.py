@@ -205,32 +205,30 @@ class ConnectionAdmin(ScopedAdmin):
     # --- buttons -----------------------------------------------------------------------------------------
 
     def has_send_test_permission(self, request: HttpRequest, row: Any = None) -> bool:
-        found = self._row(request, row)
+        found = self.row_or_id(request, row)
         return self.has_configure_permission(request, found) and (found is None or can_send(found))
 
     def has_new_address_permission(self, request: HttpRequest, row: Any = None) -> bool:
-        found = self._row(request, row)
-        manifest = manifest_of(found)
-        takes_webhooks = found is None or (manifest is not None and manifest.way == Way.WEBHOOK)
-        return takes_webhooks and self.has_configure_permission(request, found)
+        found = self.row_or_id(request, row)
+        return self.has_configure_permission(request, found) and (found is None or _takes_webhooks(found))
 
     def has_poll_now_permission(self, request: HttpRequest, row: Any = None) -> bool:
         """Whoever may retry an event may also ask the EMR."""
-        found = self._row(request, row)
+        found = self.row_or_id(request, row)
         return self.allowed(request, Right.OPERATE, found) and (found is None or polls.is_polled(found))
 
     def has_test_permission(self, request: HttpRequest, row: Any = None) -> bool:
-        found = self._row(request, row)
+        found = self.row_or_id(request, row)
         return self.has_configure_permission(request, found) and (
             found is None or bool(polls.capabilities(found))
         )
 
     def has_back_fill_permission(self, request: HttpRequest, row: Any = None) -> bool:
-        found = self._row(request, row)
+        found = self.row_or_id(request, row)
         return self.has_configure_permission(request, found) and (found is None or polls.is_polled(found))
 
     def has_stop_backfill_permission(self, request: HttpRequest, row: Any = None) -> bool:
-        found = self._row(request, row)
+        found = self.row_or_id(request, row)
         return self.has_back_fill_permission(request, found) and (
             found is None or polls.has_open_backfill(found)
         )
@@ -242,14 +240,8 @@ class ConnectionAdmin(ScopedAdmin):
         return self._is(request, row, ConnectionState.PAUSED)
 
     def _is(self, request: HttpRequest, row: Any, state: ConnectionState) -> bool:
-        found = self._row(request, row)
+        found = self.row_or_id(request, row)
         return self.has_configure_permission(request, found) and (found is None or found.state == state)
-
-    def _row(self, request: HttpRequest, row: Any) -> Connection | None:
-        if row is None or isinstance(row, Connection):
-            return row
-        found: Connection | None = self.get_object(request, str(row))
-        return found
 
     @object_button(
         "Send a test event",
@@ -449,6 +441,11 @@ class ConnectionAdmin(ScopedAdmin):
         response = TemplateResponse(request, "axconnect/connection_fields.html", context)
         response["Cache-Control"] = "no-store"
         return response
+
+
+def _takes_webhooks(row: Connection) -> bool:
+    manifest = manifest_of(row)
+    return manifest is not None and manifest.way == Way.WEBHOOK
 
 
 def _tabs(row: Connection, manifest: Manifest) -> list[Any]:

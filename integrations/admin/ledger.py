@@ -46,9 +46,10 @@ class LedgerAdmin(KeysetMixin, PageAdmin):
 
     def has_settle_permission(self, request: HttpRequest, row: Any = None) -> bool:
         """Only a row that needs attention asks something."""
-        found = row if isinstance(row, LedgerRow) or row is None else self.get_object(request, str(row))
-        is_open = found is None or found.state == LedgerState.NEEDS_ATTENTION
-        return is_open and self.allowed(request, Right.OPERATE, found)
+        found = self.row_or_id(request, row)
+        if not self.allowed(request, Right.OPERATE, found):
+            return False
+        return found is None or found.state == LedgerState.NEEDS_ATTENTION
 
     @object_button(
         "It is in the CRM",

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, Model, Prefetch, QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -212,9 +212,8 @@ class PracticePage(PracticeAdmin):
         return self.allowed(request, Right.CONFIGURE, row)
 
     def _is(self, request: HttpRequest, row: Any, *states: PracticeState) -> bool:
-        found = row if isinstance(row, Model) or row is None else self.get_object(request, str(row))
-        is_in_state = found is None or getattr(found, "state", None) in states
-        return is_in_state and self.has_configure_permission(request, found)
+        found = self.row_or_id(request, row)
+        return self.has_configure_permission(request, found) and (found is None or found.state in states)
 
     def has_go_live_permission(self, request: HttpRequest, row: Any = None) -> bool:
         return self._is(request, row, PracticeState.ONBOARDING)

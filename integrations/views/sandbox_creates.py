@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -50,6 +51,8 @@ def panel(request: HttpRequest) -> HttpResponse:
 def press(request: HttpRequest) -> HttpResponse:
     """Make the contact and add the tag, as the front desk does; the CRM tells us of it."""
     account = _account(request)
+    if not may(request.user, Right.OPERATE, account.practice_id):
+        raise PermissionDenied
     connection = _two_way(account)
     way = request.POST.get("way", "")
     if connection is None or way not in {name for name, *_ in WAYS}:
