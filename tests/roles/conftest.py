@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from categorization.models import CategoryBatch, CategoryChange, ConfirmedVia, Invitation
-from integrations.models import Backfill, Connection, LedgerState, PollCursor, SubAccount
+from integrations.models import Backfill, BulkRun, Connection, LedgerState, PollCursor, SubAccount
 from integrations.sandbox.demo.door import Door
 from integrations.sandbox.demo.practices import demo_practices
 from integrations.views import sandbox, sandbox_creates
@@ -36,6 +36,7 @@ class Sample:
     idle: Connection
     idle_account: SubAccount
     member: User
+    run: BulkRun
     undone: dict[str, CategoryBatch] = field(default_factory=dict)
 
     def client(self, who: str) -> Client:
@@ -132,6 +133,7 @@ def _more_rows(practice: Practice) -> dict[str, Any]:
         "idle_account": SubAccount.objects.create(
             practice=practice, key="idle", crm_subaccount_id="LOC-idle", token="t"
         ),
+        "run": BulkRun.objects.create(practice=practice, kind="retry"),
         "member": person("member@example.com", practice, Role.SUPPORT),
     }
 

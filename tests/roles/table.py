@@ -54,6 +54,8 @@ SEE_REVEALS = _line("Revealed payloads: list, page, history", A, O)
 # --- what is done day by day -----------------------------------------------------------------------------
 REVEAL = _line("Reveal a stored payload, with a reason", A, O, S)
 RETRY = _line("Retry or replay an event", A, O, S)
+PREVIEW = _line("Preview an event under today's settings", A, O, S)
+BULK = _line("Retry or replay many events at once; see how far it is", A, O, S)
 SETTLE_WRITE = _line("Say whether a write in doubt happened", A, O, S)
 SETTLE_PAYMENT = _line("Say whether a payment in doubt is in the CRM", A, O, S)
 ANSWER = _line("Answer an identity question", A, O, S)
@@ -132,6 +134,7 @@ _MODELS = {
 # Buttons on a row's page or above a list, by the name that the admin gives them.
 BUTTONS = {
     "integrations_inboundevent_retry": _button(SEE_EVENTS, RETRY),
+    "integrations_inboundevent_preview_now": Page(PREVIEW, PREVIEW),
     "integrations_inboundevent_replay": _button(SEE_EVENTS, RETRY),
     "integrations_ledgerrow_is_there": _button(SEE_PAYMENTS, SETTLE_PAYMENT),
     "integrations_ledgerrow_write_again": _button(SEE_PAYMENTS, SETTLE_PAYMENT),
@@ -162,7 +165,8 @@ LIST_ACTIONS = {
         "confirm_suggestions": CATEGORIZE,
         "confirm_selected": CATEGORIZE,
         "take_back": CATEGORIZE,
-    }
+    },
+    "integrations_inboundevent": {"retry_selected": BULK, "replay_selected": BULK},
 }
 _SANDBOX_SEEN, _SANDBOX_DONE = Page(SANDBOX, NOBODY), Page(NOBODY, SANDBOX)
 _OWN = {
@@ -204,7 +208,17 @@ _OWN = {
     "setup-start": Page(SETUP, NEW_PRACTICE),
     "setup": Page(SETUP, NOBODY),
     "setup-step": Page(SETUP, SETUP),
-    "document": Page(HOME, NOBODY),
+    "help": Page(HOME, NOBODY),
+    "help-image": Page(HOME, NOBODY),
+    "help-page": Page(HOME, NOBODY),
+    "attention-confirm-type": Page(NOBODY, CATEGORIZE),
+    "attention-test": Page(NOBODY, TEST_CONNECTION),
+    "attention-answer": Page(NOBODY, ANSWER),
+    "attention-retry-create": Page(NOBODY, CREATE),
+    "attention-retry-event": Page(NOBODY, RETRY),
+    "bulk-runs": Page(BULK, NOBODY),
+    "bulk-run": Page(BULK, NOBODY),
+    "bulk-run-progress": Page(BULK, NOBODY),
     "admin:search": Page(HOME, HOME),
     "admin:index": Page(HOME, HOME),
     "admin:login": Page(EVERYBODY, EVERYBODY),
@@ -224,6 +238,8 @@ _OWN = {
     "admin:category-progress": Page(SEE_BATCHES, SEE_BATCHES),
     "admin:category-undo": Page(NOBODY, UNDO_BATCH),
     "admin:category-choose": Page(NOBODY, CATEGORIZE),
+    "admin:event-preview": Page(PREVIEW, REVEAL),
+    "admin:subaccount-budget": Page(SEE_ACCOUNTS, SEE_ACCOUNTS),
     "admin:event-payload": Page(REVEAL, REVEAL),
     "admin:effect-settle": Page(NOBODY, SETTLE_WRITE),
     "admin:connection-fields": Page(TEST_CONNECTION, TEST_CONNECTION),

@@ -68,7 +68,9 @@ def values(sample: Sample, name: str, who: str) -> dict[str, str]:
         "step": "credentials",
         "token": "no-token",
         "key": world.connection.webhook_key if name == "emr-webhook" else world.sub_account.webhook_key,
-        "name": "support.md",
+        "name": "board.png" if name == "help-image" else "support",
+        "account_id": str(world.sub_account.pk),
+        "run_id": str(sample.run.pk),
         "app_label": "integrations",
         "url": "no-such-page",
         "rest": "1/1",
@@ -101,11 +103,21 @@ def values(sample: Sample, name: str, who: str) -> dict[str, str]:
         keys["object_id"] = str(sample.row_of(MODELS[model], "").pk)
     elif name == "review:undo":
         keys["pk"] = str(sample.undone[who].pk if who in sample.undone else world.batch.pk)
+    elif name in ATTENTION:
+        keys["pk"] = str(getattr(world, ATTENTION[name]).pk)
     elif name == "review:invite-again":
         keys["pk"] = str(world.practice.invitations.get().pk)
     return keys
 
 
+# Rows of the dashboard, by what they are about.
+ATTENTION = {
+    "attention-confirm-type": "type",
+    "attention-test": "connection",
+    "attention-answer": "question",
+    "attention-retry-create": "create",
+    "attention-retry-event": "event",
+}
 SENT = {
     "admin:autocomplete": {"app_label": "tenants", "model_name": "membership", "field_name": "user"},
     "sandbox-create-tag": {"account": "LOC-bluestone"},

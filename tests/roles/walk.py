@@ -104,7 +104,9 @@ def _in_a_word(answer: HttpResponse, method: str, path: str) -> str:
     target = answer.get("Location", "") or answer.get("HX-Redirect", "")
     if target.split("?")[0] in SIGN_INS and path not in (*SIGN_INS, "/review/sign-out/", "/logout/"):
         return LOGIN
-    # Where the admin does not find a row, it leads to the start page and says so there.
-    if target == "/" and path not in SIGN_INS and (method, path) != ("post", "/logout/"):
+    # Where the admin does not find a row, it leads to the start page and says so there. What is pressed on the
+    # dashboard leads back to it.
+    is_back_home = path.startswith("/dashboard/") or (method, path) == ("post", "/logout/")
+    if target == "/" and path not in SIGN_INS and not is_back_home:
         return NONE
     return ANSWERS.get(HTTPStatus(answer.status_code), OPEN)
