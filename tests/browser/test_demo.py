@@ -76,7 +76,8 @@ def test_a_type_confirmed_in_the_table_lets_go_of_what_it_held(live, tab):
     tab.goto(f"/categorization/appointmenttype/?practice={event.practice_id}")
     row = tab.locator("#result_list tr", has=tab.get_by_role("link", name=waits.name, exact=True))
     row.locator("select").select_option("Non-Surgical Appointment")
-    tab.get_by_role("button", name="Save").click()
+    with tab.expect_navigation():
+        tab.get_by_role("button", name="Save").click()
     tab.goto(
         f"/categorization/categorybatch/{CategoryBatch.objects.for_practice(event.practice_id).get().pk}/change/"
     )

@@ -57,9 +57,12 @@ def test_a_practice_goes_from_nothing_to_live(tab, crm, firm):
 
     tab.get_by_role("button", name="Pull from ModMed").click()
     tab.get_by_role("link", name="Confirm the types").click()
-    for choice in tab.locator("#result_list select[name$=-category]").all():
+    choices = tab.locator("#result_list select[name$=-category]")
+    expect(choices.first).to_be_visible()
+    for choice in choices.all():
         choice.select_option("Surgical Consult")
-    tab.get_by_role("button", name="Save").click()
+    with tab.expect_navigation():
+        tab.get_by_role("button", name="Save").click()
 
     practice = Practice.objects.across_practices().get()
     tab.goto(f"/setup/{practice.slug}/test-event/")
