@@ -25,7 +25,9 @@ def pages(world: World, boss: User, crm_contact: str, account: str) -> Iterator[
         yield f"set-up {step}, of a practice that lives", reverse("setup-step", args=["bluestone", step])
     yield "dashboard", "/"
     yield "set-up", "/setup/"
-    yield "help", "/help/index.md"
+    yield "help", reverse("help")
+    yield "a document", reverse("help-page", args=["onboarding/categories"])
+    yield "runs of many events", reverse("bulk-runs")
     yield "sandbox", f"/sandbox/?account={account}"
     yield "sandbox contact", f"/sandbox/contacts/{crm_contact}/?account={account}"
     yield "a living event", _change("integrations_inboundevent", InboundEvent.objects.across_practices())
@@ -51,6 +53,7 @@ def _models(world: World, boss: User) -> Iterator[tuple[str, str]]:
 def _own(world: World) -> Iterator[tuple[str, str]]:
     slug = world.practice.slug
     yield "search", reverse("admin:find-patient")
+    yield "preview", reverse("admin:event-preview", args=[world.event.pk])
     yield "payload", reverse("admin:event-payload", args=[world.event.pk])
     yield "field paths", reverse("admin:connection-fields", args=[world.connection.pk])
     yield "import", reverse("categories-import", args=[slug])
