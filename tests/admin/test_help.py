@@ -19,7 +19,7 @@ LINE = 'id="ax-what"'
 # Answers to a press, parts of a page, files, and pages that are not the staff's have no line. The steps of the set-up
 # have one of their own, beside their heading.
 NO_PAGES = re.compile(
-    r"healthz|readyz|metrics|.*webhook|review:.*|categories-export.*|dashboard-live|attention-.*|help-image"
+    r"healthz|readyz|metrics|not-there|.*webhook|review:.*|categories-export.*|dashboard-live|attention-.*|help-image"
     r"|sandbox-(board|send|outage|contact-live|create-tag|create-tag-press)"
     r"|admin:(search|login|logout|autocomplete|jsi18n|view_on_site|effect-settle|creates-retry-fixed)"
     r"|setup(-start|-step)?|admin:category-(choose|progress|undo)|bulk-run-progress"
