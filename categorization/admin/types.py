@@ -93,9 +93,7 @@ class AppointmentTypeAdmin(ScopedAdmin):
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         found = super().get_changelist_instance(request)
-        waiting: dict[int, int] = {}
-        for practice_id in {row.practice_id for row in found.result_list}:
-            waiting |= engine().held(practice_id)
+        waiting = engine().held(found.result_list)
         for row in found.result_list:
             row.waiting = waiting.get(row.pk, 0)
         return found

@@ -19,10 +19,9 @@ from integrations.models import (
     InboundEvent,
     Incident,
     LedgerRow,
-    LedgerState,
 )
 from integrations.models.creates import FAILED
-from integrations.models.narrowing import open_events
+from integrations.models.narrowing import doubtful_payments, open_events
 from tenants.models import Location
 from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with
@@ -66,7 +65,7 @@ incidents = _badge(Incident, lambda rows: rows.filter(closed_at__isnull=True))
 refused = _badge(Connection, lambda rows: rows.filter(needs_reauth_since__isnull=False))
 unmapped = _badge(Location, lambda rows: rows.filter(route__isnull=True))
 uncategorized = _badge(AppointmentType, lambda rows: rows.filter(confirmed_at__isnull=True))
-unsure_payments = _badge(LedgerRow, lambda rows: rows.filter(state=LedgerState.NEEDS_ATTENTION))
+unsure_payments = _badge(LedgerRow, doubtful_payments)
 
 # Pages that the search box (Ctrl+K) finds beside practices and their set-up.
 PAGES = [

@@ -90,7 +90,7 @@ def confirm_type(request: HttpRequest, row: AppointmentType) -> Done:
         return Done(f"{row} was confirmed as {row.category} in the meantime.")
     if not row.may_be_agreed_with or category != row.suggested:
         return Done("The suggestion has changed since. Load the page again and look once more.", False)
-    waiting = engine().held(row.practice_id).get(row.pk, 0)
+    waiting = engine().held([row]).get(row.pk, 0)
     try:
         confirming.confirm(row.practice, {row.pk: category}, user=request.user, via=ConfirmedVia.PAGE)
     except confirming.BadChoice as error:
