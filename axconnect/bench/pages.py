@@ -74,11 +74,8 @@ def measure(database: str, *, events: int, contacts: int, practices: int) -> tup
     """Fill a database of its own and ask for every page, then again in one with a fraction of the rows: what the
     seeding said, and the timings. Raises RuntimeError with what a part of it wrote when that part fails."""
     said, many = _measured(database, events, contacts, practices)
-    _, few = _measured(
-        database,
-        *(max(number // FRACTION, 1) for number in (events, contacts)),
-        min(practices, FEW_PRACTICES),
-    )
+    fewer = (max(events // FRACTION, 1), max(contacts // FRACTION, 1), min(practices, FEW_PRACTICES))
+    _, few = _measured(database, *fewer)
     queries = {(one.page, one.person): one.queries for one in few}
     return said, [replace(one, queries_of_few=queries[one.page, one.person]) for one in many]
 
@@ -119,19 +116,19 @@ def table(timings: Sequence[Timing]) -> Iterator[str]:
 # --- run inside the filled database, as `manage.py bench --time-pages` ------------------------------------------
 
 
-def time_pages() -> list[dict[str, Any]]:
-    """Ask for every page as both people, and say how long each took."""
+def time_pages(requests: int = REQUESTS) -> list[dict[str, Any]]:
+    """Ask for every page as both people, ``requests`` times each, and say how long each took (fields of Timing)."""
     settings.ALLOWED_HOSTS = [HOST]
     largest = _largest_practice()
     people = {"administrator": _administrator(), "support agent": _agent(largest)}
     return [
-        asdict(_timed(page, name, user))
+        asdict(_timed(page, name, user, requests))
         for name, user in people.items()
         for page in _pages(largest, is_agent=name != "administrator")
     ]
 
 
-def _timed(page: Page, person: str, user: User) -> Timing:
+def _timed(page: Page, person: str, user: User, requests: int) -> Timing:
     client = Client(SERVER_NAME=HOST)
     client.force_login(user, backend=settings.AUTHENTICATION_BACKENDS[-1])
     ask = _asking(client, page)
@@ -141,7 +138,7 @@ def _timed(page: Page, person: str, user: User) -> Timing:
         ask()
     # Counted at once: the next request empties the log.
     queries = len(captured)
-    taken = sorted(_milliseconds(ask) for _ in range(REQUESTS))
+    taken = sorted(_milliseconds(ask) for _ in range(requests))
     return Timing(page.name, person, median(taken), percentile(taken, 0.95), queries)
 
 
