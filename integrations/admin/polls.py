@@ -28,7 +28,7 @@ from integrations.models import (
     PollRun,
     Visit,
 )
-from integrations.sync import bell, circuit
+from integrations.sync import bell, circuit, lanes
 from integrations.sync.categories import pulling
 from integrations.sync.emr_access import client_for
 from integrations.sync.golive import TESTED
@@ -251,7 +251,6 @@ def try_all(connection: Connection, user: Any) -> Trial:
         ticks[TESTED] = {"by": str(user), "at": timezone.now().isoformat()}
     if ticks != connection.ticks:
         connection.ticks = ticks
-        # Saving the set-up wakes the lanes that waited for it.
         connection.save(update_fields=["ticks"])
     return trial
 
@@ -264,6 +263,8 @@ def _lift(connection: Connection, began: datetime) -> bool:
         return False
     circuit.reauthenticated(Connection, connection.pk, connection.practice_id)
     cursors.read_everything(connection.pk)
+    lanes.wake(connection.practice_id)
+    bell.ring()
     connection.refresh_from_db(
         fields=["needs_reauth_since", "failures_in_a_row", "circuit_open_until", "last_error"]
     )
