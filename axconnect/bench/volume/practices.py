@@ -20,7 +20,7 @@ PREFIX = "volume-"
 ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles")
 LOCATIONS = 3
 # Nothing is ever sent for these practices.
-NO_TOKEN = "none"
+NO_TOKEN = "none"  # noqa: S105  (no token)
 
 
 @dataclass(slots=True)
