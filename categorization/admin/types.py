@@ -21,7 +21,7 @@ from categorization.engine import engine
 from categorization.models import AppointmentType, CategoryBatch, ConfirmedVia
 from categorization.spreadsheets.differences import differences_of
 from categorization.spreadsheets.views import confirm_step
-from tenants.models import Practice
+from tenants.models import Practice, PracticeState
 from tenants.roles import Right
 from tenants.scoped_admin import ScopedAdmin
 
@@ -134,9 +134,11 @@ class AppointmentTypeAdmin(ScopedAdmin):
             if (link := _address(name, practice.slug))
         ]
         changes = f"{reverse('admin:categorization_categorybatch_changelist')}?practice={practice.pk}"
+        is_being_set_up = practice.state == PracticeState.ONBOARDING
         return {
             "practice": practice,
             "links": [*found, {"label": "Changes", "icon": "history", "link": changes}],
+            "set_up": _address("setup-step", practice.slug, "categories") if is_being_set_up else "",
         }
 
     @display(description="Purpose")
@@ -333,9 +335,9 @@ def _shown(row: AppointmentType) -> str:
     return row.category if row.is_confirmed else ""
 
 
-def _address(name: str, slug: str) -> str:
+def _address(name: str, *parts: str) -> str:
     try:
-        return reverse(name, args=[slug])
+        return reverse(name, args=parts)
     except NoReverseMatch:
         return ""
 

@@ -28,7 +28,7 @@ from integrations.models import (
     PollRun,
     Visit,
 )
-from integrations.sync import bell
+from integrations.sync import bell, circuit, lanes
 from integrations.sync.categories import pulling
 from integrations.sync.emr_access import client_for
 from integrations.sync.golive import TESTED
@@ -219,9 +219,23 @@ class Tried:
     is_fine: bool
 
 
-def try_all(connection: Connection, user: Any) -> list[Tried]:
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of trying a connection. ``is_lifted``: its credentials were refused before, and count again now."""
+
+    tried: list[Tried]
+    is_lifted: bool = False
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether everything works."""
+        return bool(self.tried) and all(one.is_fine for one in self.tried)
+
+
+def try_all(connection: Connection, user: Any) -> Trial:
     """Try every capability that the connection needs, and keep who did it when all are fine. Signing in comes
-    first: without it nothing else is tried."""
+    first: without it nothing else is tried. Credentials that work are refused no longer: what waited goes on."""
+    began = timezone.now()
     profile = profiles([connection.practice_id])[connection.practice_id].connections[connection.pk]
     client = client_for(profile, patience=30.0)
     tried: list[Tried] = []
@@ -229,14 +243,32 @@ def try_all(connection: Connection, user: Any) -> list[Tried]:
         tried.append(_try(client, capability))
         if number == 0 and not tried[0].is_fine:
             break
-    is_fine = bool(tried) and all(one.is_fine for one in tried)
+    trial = Trial(tried)
+    if trial.is_fine:
+        trial = Trial(tried, is_lifted=_lift(connection, began))
     ticks = {name: value for name, value in (connection.ticks or {}).items() if name != TESTED}
-    if is_fine:
+    if trial.is_fine:
         ticks[TESTED] = {"by": str(user), "at": timezone.now().isoformat()}
     if ticks != connection.ticks:
         connection.ticks = ticks
         connection.save(update_fields=["ticks"])
-    return tried
+    return trial
+
+
+def _lift(connection: Connection, began: datetime) -> bool:
+    """Let a connection go on whose credentials were refused before the test began; whether they were. Every
+    EMR's first capability signs in, so a fine test has asked the EMR itself."""
+    rows = Connection.objects.for_practice(connection.practice_id).filter(pk=connection.pk)
+    if not rows.filter(needs_reauth_since__lt=began).exists():
+        return False
+    circuit.reauthenticated(Connection, connection.pk, connection.practice_id)
+    cursors.read_everything(connection.pk)
+    lanes.wake(connection.practice_id)
+    bell.ring()
+    connection.refresh_from_db(
+        fields=["needs_reauth_since", "failures_in_a_row", "circuit_open_until", "last_error"]
+    )
+    return True
 
 
 def _try(client: Any, capability: Capability) -> Tried:
