@@ -44,7 +44,11 @@ def purge_daily() -> bool:
     _purged_on = today
     gone = purge()
     logger.info(
-        "retention deleted %s payloads, %s bodies, %s incidents", gone.payloads, gone.bodies, gone.incidents
+        "retention deleted %s payloads, %s bodies, %s incidents, %s pieces of long work",
+        gone.payloads,
+        gone.bodies,
+        gone.incidents,
+        gone.long_work,
     )
     return True
 

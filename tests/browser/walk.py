@@ -27,7 +27,7 @@ def pages(world: World, boss: User, crm_contact: str, account: str) -> Iterator[
     yield "set-up", "/setup/"
     yield "help", reverse("help")
     yield "a document", reverse("help-page", args=["onboarding/categories"])
-    yield "runs of many events", reverse("bulk-runs")
+    yield "long work", reverse("bulk-runs")
     yield "sandbox", f"/sandbox/?account={account}"
     yield "sandbox contact", f"/sandbox/contacts/{crm_contact}/?account={account}"
     yield "a living event", _change("integrations_inboundevent", InboundEvent.objects.across_practices())
