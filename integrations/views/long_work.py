@@ -89,6 +89,11 @@ class LongWork:
         return self.over if self.is_finished else f"{self.percent} %"
 
     @property
+    def summary(self) -> str:
+        """The words with the first of what asks for a person."""
+        return f"{self.words}: {self.why[0].rstrip('.')}" if self.why else self.words
+
+    @property
     def needs_a_look(self) -> bool:
         """Whether something of it asks for a person."""
         return self.tone in ("warning", "danger")
@@ -373,8 +378,7 @@ def _fields_words(run: ProvisionRun, found: FieldsProgress) -> str:
         return "Nothing to make: every field is there"
     words = ", ".join(parts)
     if found.is_finished:
-        told = [run.error, *found.trouble][: 1 if run.error or found.trouble else 0]
-        return ": ".join([*([words] if words else []), *(one.rstrip(".") for one in told if one)])
+        return words or "Nothing was made"
     if run.waits_because:
         because = f"{run.waits_because.rstrip('.')}: it goes on by itself"
         return f"{words}. {because}" if words else because
