@@ -102,10 +102,17 @@ def test_another_practices_work_does_not_exist(world: World, other: World, agent
 
 def test_what_goes_on_stands_first_then_the_newest(world: World, agent: User) -> None:
     over = timezone.now()
+
+    def bulk(kind: str, total: int) -> None:
+        result = {"total": total, "is_finished": True}
+        BulkRun.objects.create(
+            practice=world.practice, kind=kind, total=total, finished_at=over, result=result
+        )
+
     for number in range(3):
-        BulkRun.objects.create(practice=world.practice, kind="retry", total=number, finished_at=over)
+        bulk("retry", number)
     ProvisionRun.objects.create(practice=world.practice, sub_account=world.sub_account)
-    BulkRun.objects.create(practice=world.practice, kind="replay", total=9, finished_at=over)
+    bulk("replay", 9)
     titles = [work.title for work in latest(agent)]
     assert titles[0].startswith("Custom fields")
     assert titles[1:3] == ["Replay of 9 events", "Retry of 2 events"]
@@ -145,7 +152,7 @@ def test_finished_work_costs_no_query_of_its_own(world: World, root: User) -> No
         finished()
     assert count() == before
     page = signed_in(root).get(reverse(LIST)).content.decode()
-    assert "hx-select" not in page, "nothing moves any more"
+    assert 'hx-select="#long-work"' not in page, "nothing moves any more"
 
 
 def test_the_menu_and_the_search_box_lead_there(world: World, agent: User, rf: Any) -> None:
