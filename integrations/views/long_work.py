@@ -368,7 +368,8 @@ def of_provision(run: ProvisionRun) -> LongWork:
 def _fields_heading(run: ProvisionRun, found: FieldsProgress) -> str:
     if found.is_finished:
         return f"Custom fields of {run.sub_account.key}"
-    return f"Making custom fields: {found.over} of {found.total}" if found.total else "Making custom fields"
+    making = f"Making custom fields of {run.sub_account.key}"
+    return f"{making}: {found.over} of {found.total}" if found.total else making
 
 
 def _fields_words(run: ProvisionRun, found: FieldsProgress) -> str:
