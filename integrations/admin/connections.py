@@ -194,7 +194,7 @@ class ConnectionAdmin(ScopedAdmin):
             "has_paths": bool(manifest and manifest.payload_fields),
             "number_of_overrides": len(row.field_paths or {}),
             "polls": None,
-            **polls.panel(row),
+            **polls.panel(row, request.user),
             "set_credentials": [
                 (field.label, bool(row.credential(field.name))) for field in manifest.credentials
             ]

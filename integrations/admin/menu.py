@@ -69,6 +69,12 @@ unsure_payments = _badge(LedgerRow, doubtful_payments)
 
 # Pages that the search box (Ctrl+K) finds beside practices and their set-up.
 PAGES = [
+    (
+        "Long work",
+        "bulk-runs",
+        "hourglass_top",
+        "bulk progress replay retry release back-fill backfill provisioning custom fields",
+    ),
     ("Find a patient", "find-patient", "person_search", "search name phone e-mail contact who"),
     (
         "Parked events",
@@ -99,6 +105,10 @@ PAGES = [
 ]
 
 
+# Those of them that are no pages of the admin's.
+OWN_PAGES = ("bulk-runs",)
+
+
 def pages_named(request: HttpRequest, words: str) -> list[SearchResult]:
     """Pages for what somebody typed into the search box."""
     if not sees(request):
@@ -112,4 +122,5 @@ def pages_named(request: HttpRequest, words: str) -> list[SearchResult]:
 
 def _address(name: str) -> str:
     path, _, query = name.partition("?")
-    return reverse(f"admin:{path}") + (f"?{query}" if query else "")
+    own = path if path in OWN_PAGES else f"admin:{path}"
+    return reverse(own) + (f"?{query}" if query else "")

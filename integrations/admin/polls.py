@@ -35,12 +35,14 @@ from integrations.sync.golive import TESTED
 from integrations.sync.polling import backfill, cursors
 from integrations.sync.profile import profiles
 from integrations.sync.watch import GRACE
+from integrations.views.long_work import RESULT_STAYS, of_backfill
 from tenants.models import Location
 
 SHOWN = timedelta(hours=24)
 SLOTS = 48
 LATEST_RUNS = 12
 MOST_MISSING = 50
+BACKFILLS_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,8 @@ def capabilities(connection: Connection) -> Sequence[Capability]:
     return [one for one in wanted if not one.needs_switch or on.get(one.needs_switch)]
 
 
-def panel(connection: Connection) -> dict[str, Any]:
-    """What the page shows of a polled connection's polls; {} for another. A fixed number of queries."""
+def panel(connection: Connection, user: Any) -> dict[str, Any]:
+    """What the page shows of a polled connection's polls to somebody; {} for another. A fixed number of queries."""
     if not is_polled(connection):
         return {}
     now = timezone.now()
@@ -113,7 +115,7 @@ def panel(connection: Connection) -> dict[str, Any]:
             _resource(connection, row, labels.get(row.resource, row.resource), runs, now) for row in rows
         ],
         "runs": [(labels.get(run.cursor.resource, ""), run) for run in _with_cursors(runs, rows)],
-        "backfills": _backfills(connection, labels),
+        **_backfills(connection, labels, user),
         "missing": list(_missing(connection)),
         "polls_every": cursors.interval_of(next(iter(resources.values()))),
     }
@@ -181,10 +183,18 @@ def state_of(connection: Connection, row: PollCursor, now: datetime) -> tuple[st
     return "Up to date", "success"
 
 
-def _backfills(connection: Connection, labels: dict[str, str]) -> list[tuple[str, Backfill]]:
+def _backfills(connection: Connection, labels: dict[str, str], user: Any) -> dict[str, Any]:
+    """Those that go on or were over a short while ago with a bar, the ones before in a table."""
     rows = Backfill.objects.for_practice(connection.practice_id).filter(cursor__connection=connection)
-    found = rows.select_related("cursor", "asked_by")[:5]
-    return [(labels.get(row.cursor.resource, row.cursor.resource), row) for row in found]
+    found = list(rows.select_related("practice", "cursor__connection", "asked_by")[:BACKFILLS_SHOWN])
+    since = timezone.now() - RESULT_STAYS
+    fresh = [row for row in found if row.finished_at is None or row.finished_at > since]
+    return {
+        "fills": [of_backfill(row, user) for row in fresh],
+        "backfills": [
+            (labels.get(row.cursor.resource, row.cursor.resource), row) for row in found if row not in fresh
+        ],
+    }
 
 
 def _missing(connection: Connection) -> Iterator[Visit]:

@@ -326,7 +326,7 @@ def test_a_back_fill_is_estimated_then_started_then_stopped(onboarding, connecti
     assert (row.state, row.cursor.resource) == (BackfillState.WAITING, "appointments")
     again = onboarding.post(url, wanted | {"_start": "1"}, follow=True).content.decode()
     assert "One goes on already" in again
-    assert "Back-fills" in page(onboarding, connection)
+    assert "Back-fill: Appointments" in page(onboarding, connection)
     assert "Stopped." in press(onboarding, connection, "stop_backfill").content.decode()
     row.refresh_from_db()
     assert row.state == BackfillState.STOPPED

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0006_bulk'),
+        ('integrations', '0007_long_work'),
         ('tenants', '0002_reserved_slugs'),
     ]
 
