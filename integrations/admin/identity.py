@@ -18,7 +18,7 @@ from integrations.admin.filters import OpenFilter, PracticeFilter
 from integrations.contract.errors import ContractError
 from integrations.crm.client import Json
 from integrations.models import EventState, IdentityQuestion, InboundEvent
-from integrations.sync import identity
+from integrations.sync import answering
 from integrations.sync.crm_access import client_for
 from integrations.sync.people import person_of
 from integrations.templatetags.human import moment
@@ -191,7 +191,7 @@ class IdentityQuestionAdmin(PageAdmin):
     def _answer(self, request: HttpRequest, question: IdentityQuestion, given: dict[str, str]) -> None:
         user: Any = request.user
         try:
-            released = identity.answer(question, given["choice"], user, given["contact"])
+            released = answering.answer(question, given["choice"], user, given["contact"])
         except (ValueError, ContractError) as error:
             messages.error(request, str(error))
             return

@@ -8,7 +8,7 @@ from django.urls import reverse
 from integrations.admin import identity as page
 from integrations.contract.errors import NotFoundError
 from integrations.models import IdentityQuestion
-from integrations.sync import identity
+from integrations.sync import answering
 from tenants.models import User
 from tests.admin.conftest import FIRST_NAME, World, signed_in
 
@@ -33,7 +33,7 @@ class PretendCrm:
 @pytest.fixture(autouse=True)
 def crm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "client_for", lambda account: PretendCrm())
-    monkeypatch.setattr(identity, "client_for", lambda account: PretendCrm())
+    monkeypatch.setattr(answering, "client_for", lambda account: PretendCrm())
 
 
 def url(name: str, question: IdentityQuestion) -> str:
