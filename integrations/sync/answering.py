@@ -54,13 +54,14 @@ class ChangedMeanwhile(ValueError):
 class Standing:
     """Where an answered question stands, for whoever thinks of changing it.
 
-    ``contact``: whom the patient is linked to now. ``notes`` and ``written``: what stays or moves there, in the
-    practice's currency; ``by_hand`` are payments that the CRM's own workflow added. ``others``: further patients of
-    that contact. ``left_out`` events would go to work, ``unreadable`` ones have no payload any more. ``blocked``: why
-    the answer cannot be changed now, "" where it can.
+    ``contact``: whom the patient is linked to now (``is_linked``), else whom they were linked to last. ``notes`` and
+    ``written`` are there, in the practice's currency; ``by_hand`` are payments that the CRM's own workflow added.
+    ``others``: further patients of that contact. ``left_out`` events would go to work, ``unreadable`` ones have no
+    payload any more. ``blocked``: why the answer cannot be changed now, "" where it can.
     """
 
     contact: Contact | None
+    is_linked: bool
     notes: int
     written: Decimal
     by_hand: Decimal
@@ -99,18 +100,35 @@ def standing(question: IdentityQuestion) -> Standing:
     patient, contact = question.patient, _linked(question)
     left_out = left_out_events(patient, question.sub_account_id)
     known = contact if contact is not None else _before(question)
+    notes, written = left_at(question, known) if known is not None else (0, _ZERO)
     return Standing(
         contact=known,
-        notes=_notes(question, known).count() if known else 0,
-        written=contact_moves.written_for(patient, question.sub_account_id).get(known.pk, _ZERO)
-        if known
-        else _ZERO,
+        is_linked=contact is not None,
+        notes=notes,
+        written=written,
         by_hand=_by_hand(question),
         others=_others(question, known),
         left_out=left_out.exclude(payload="").count(),
         unreadable=left_out.filter(payload="", connection__isnull=False).exclude(kind__in=OWN_LABELS).count(),
         blocked=_blocked(question),
     )
+
+
+def left_at(question: IdentityQuestion, contact: Contact) -> tuple[int, Decimal]:
+    """How many audit notes of the patient a contact carries, and what we added to its lifetime value for them."""
+    amounts = contact_moves.written_for(question.patient, question.sub_account_id)
+    return _notes(question, contact).count(), amounts.get(contact.pk, _ZERO)
+
+
+def would_move(question: IdentityQuestion, choice: str, crm_contact_id: str = "") -> Decimal:
+    """How much lifetime value another answer takes from contact to contact."""
+    if choice == Answer.IGNORE or not _is_ours(question):
+        return _ZERO
+    made = made_before(question) if choice == Answer.CREATE else None
+    target = made.crm_id if made is not None else crm_contact_id
+    amounts = contact_moves.written_for(question.patient, question.sub_account_id)
+    rows = Contact.objects.across_practices().filter(pk__in=amounts, is_gone=False).exclude(crm_id=target)
+    return sum((amounts[pk] for pk in rows.values_list("pk", flat=True)), _ZERO)
 
 
 # --- giving an answer ------------------------------------------------------------------------------------------
@@ -192,10 +210,10 @@ def _target(
         return None, []
     if not row.answer and before is not None:
         return before, []
-    return _made_before(row), list(row.clashes)
+    return made_before(row), list(row.clashes)
 
 
-def _made_before(row: IdentityQuestion) -> Contact | None:
+def made_before(row: IdentityQuestion) -> Contact | None:
     """The contact that an earlier "create" (or what we found ourselves) led to: nobody is made twice."""
     rows = EarlierAnswer.objects.for_practice(row.patient.practice_id).filter(
         question=row, answer__in=["", Answer.CREATE], contact__isnull=False, contact__is_gone=False

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from integrations.contract.errors import RejectedError
@@ -72,14 +72,15 @@ def written_for(patient: Patient, sub_account_id: int) -> dict[int, Decimal]:
     return {contact_id: amount for contact_id, amount in sums if amount}
 
 
+def moves_of(patient: Patient, sub_account_id: int) -> QuerySet[InboundEvent]:
+    """The events by which changed answers about a patient are carried out."""
+    rows: QuerySet[InboundEvent] = InboundEvent.objects.for_practice(patient.practice_id)
+    return rows.filter(patient=patient, sub_account_id=sub_account_id, kind__in=[LEAVE_CONTACT, JOIN_CONTACT])
+
+
 def call_off(patient: Patient, sub_account_id: int) -> set[int]:
     """Moves of an earlier change that were not written yet are not made. Ids of the contacts that were to be left."""
-    rows = InboundEvent.objects.for_practice(patient.practice_id).filter(
-        patient=patient,
-        sub_account_id=sub_account_id,
-        kind__in=[LEAVE_CONTACT, JOIN_CONTACT],
-        state__in=_OPEN,
-    )
+    rows = moves_of(patient, sub_account_id).filter(state__in=_OPEN)
     left: set[int] = set()
     for event in rows:
         row = _row(event)
