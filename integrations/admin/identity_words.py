@@ -98,7 +98,7 @@ def will_do(question: IdentityQuestion, choice: str, crm_id: str, where: Standin
         yield _created(question)
     if where.is_linked and where.others:
         others = counted(where.others, "other patient")
-        yield f"The cards of the contact that is left are decided again without this patient: {others} stay there."
+        yield f"The cards of the contact that is left are decided again, for {others} linked to it."
     if choice == Answer.IGNORE:
         return
     if where.left_out:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from integrations.admin.advice import ways_on
 from integrations.emrs.aestheticspro import sandbox as apro
 from integrations.models import (
     Contact,
@@ -18,6 +19,7 @@ from integrations.models import (
     LedgerRow,
 )
 from integrations.sync import answering, standstill
+from integrations.sync.preview_event import preview_event
 from integrations.sync.replay import replay, retry
 from tenants.models import User
 from tests.engine.test_identity import ALBA, BEA, Answer, booked, invoice
@@ -403,3 +405,22 @@ def test_a_contact_that_is_gone_is_left_without_taking_from_anybody_else(family,
     assert moves(family) == ["skipped", "done"]
     assert "gone in the CRM" in story(family.events()[-2], "skipped")
     assert value(family, albas(family)) == 700
+
+
+def test_the_two_events_can_be_previewed(family, somebody):
+    answer(family, somebody, Answer.CREATE)
+    made = linked_to(family)
+    change(family, somebody, Answer.LINK, albas(family))
+    left, joined = family.events()[-2:]
+    for event in (left, joined):
+        shown = preview_event(event)
+        assert "Something went wrong" not in shown.headline
+        assert not any(write.kind == "note" and write.changes for write in shown.writes)
+    assert (value(family, made), value(family, albas(family))) == (0, 700)
+
+
+def test_an_event_that_was_left_out_leads_to_its_question(family, somebody):
+    answer(family, somebody, Answer.IGNORE)
+    (way,) = ways_on(family.events()[-1])
+    assert way.label == "Change the answer"
+    assert way.link.endswith(f"/{question(family).pk}/change/")
