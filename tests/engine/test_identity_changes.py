@@ -1,9 +1,11 @@
 """A person changes the answer who a patient is: links, money, cards and what was left out follow, each once."""
 
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.utils import timezone
 
 from integrations.admin.advice import ways_on
@@ -424,3 +426,23 @@ def test_an_event_that_was_left_out_leads_to_its_question(family, somebody):
     (way,) = ways_on(family.events()[-1])
     assert way.label == "Change the answer"
     assert way.link.endswith(f"/{question(family).pk}/change/")
+
+
+def test_no_worker_takes_a_lane_of_the_patient_while_the_answer_changes(family, somebody):
+    """What arrives meanwhile waits, and then goes wholly by the new answer."""
+    answer(family, somebody, Answer.CREATE)
+    patient = question(family).patient
+    with standstill.standing_still(patient, None):
+        waiting = family.take(booked(BEA, number=3, minute=9, day=25))
+        assert waiting.state == "waiting"
+    family.work()
+    waiting.refresh_from_db()
+    assert waiting.state == "done"
+
+
+def test_events_left_out_before_they_kept_a_key_get_theirs(family, somebody):
+    answer(family, somebody, Answer.IGNORE)
+    InboundEvent.objects.for_practice(family.practice).update(held_key="")
+    import_module("integrations.migrations.0008_left_out_keys").keep_keys(apps, None)
+    assert change(family, somebody, Answer.CREATE) == 2
+    assert value(family, linked_to(family)) == 350
