@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0006_bulk'),
+        ('integrations', '0008_page_speed'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -22,5 +22,5 @@ def keep_keys(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("integrations", "0007_earlier_answers")]
+    dependencies = [("integrations", "0009_earlier_answers")]
     operations = [migrations.RunPython(keep_keys, migrations.RunPython.noop, elidable=True)]
