@@ -443,6 +443,6 @@ def test_no_worker_takes_a_lane_of_the_patient_while_the_answer_changes(family, 
 def test_events_left_out_before_they_kept_a_key_get_theirs(family, somebody):
     answer(family, somebody, Answer.IGNORE)
     InboundEvent.objects.for_practice(family.practice).update(held_key="")
-    import_module("integrations.migrations.0008_left_out_keys").keep_keys(apps, None)
+    import_module("integrations.migrations.0010_left_out_keys").keep_keys(apps, None)
     assert change(family, somebody, Answer.CREATE) == 2
     assert value(family, linked_to(family)) == 350
