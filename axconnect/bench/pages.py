@@ -249,8 +249,10 @@ def _busiest_contact(practice: Practice) -> tuple[Contact, Patient]:
 
 def _deep_cursor(practice: Practice | None) -> int:
     """Where the fiftieth page of the list begins."""
-    events = InboundEvent.objects
-    rows = events.across_practices() if practice is None else events.for_practice(practice)
+    if practice is None:
+        rows = InboundEvent.objects.across_practices()
+    else:
+        rows = InboundEvent.objects.for_practice(practice)
     ids = rows.order_by("-id").values_list("pk", flat=True)
     return int(ids[min(50 * (DEEP_PAGE - 1), rows.count() - 1)])
 

@@ -95,7 +95,7 @@ def _accounts(practice: DemoPractice) -> Iterator[tuple[str, tuple[Value, ...]]]
             ", ".join(clinics),
             (
                 Value(f"{key}-id", "CRM location id", account["crm_location_id"]),
-                Value(f"{key}-token", "Token", account["token"]),
+                Value(f"{key}-token", "Private integration token", account["token"]),
             ),
         )
 
