@@ -96,8 +96,19 @@
         });
     }
 
+    /* On a phone each cell says its column; the theme takes every first cell for a tick box. */
+    function nameFirstCells() {
+        document.querySelectorAll("#result_list .data-row > [data-label]:first-child").forEach((cell) => {
+            const heading = cell.closest("table").querySelector("thead th");
+            if (!cell.querySelector("input[type=checkbox]") && heading) {
+                cell.dataset.label = heading.textContent.trim();
+            }
+        });
+    }
+
     document.addEventListener("DOMContentLoaded", () => {
         reachableIn(document);
+        nameFirstCells();
         nameBoxes();
         const dialog = document.getElementById("modal-content");
         if (dialog) {
