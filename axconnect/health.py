@@ -158,7 +158,7 @@ def read_backlog() -> Backlog:
     """Count what waits, is held and is parked, in one query."""
     events = open_events(InboundEvent.objects.across_practices()).filter(state__in=COUNTED_STATES).order_by()
     try:
-        rows = list(events.values_list("state").annotate(count=Count("pk"), oldest=Min("received_at")))
+        rows = list(events.values_list("state").annotate(count=Count("*"), oldest=Min("received_at")))
     except Error as error:
         return Backlog(fault=f"cannot be read ({type(error).__name__})")
     oldest = next((at for state, _, at in rows if state == "waiting"), None)

@@ -77,6 +77,13 @@ NAVIGATION: list[dict[str, Any]] = [
                 "integrations_incident_changelist",
                 **_badge("incidents", "danger"),
             ),
+            {
+                "title": "Long work",
+                "icon": "hourglass_top",
+                "link": reverse_lazy("bulk-runs"),
+                "active": lambda request: request.path.startswith("/bulk/"),
+                "permission": f"{MENU}.sees",
+            },
         ],
     },
     {

@@ -4,11 +4,14 @@
 would move. A change of categories is announced by the ``categories_changed`` signal, inside its transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from django.dispatch import Signal
+
+if TYPE_CHECKING:
+    from categorization.models import AppointmentType
 
 # Sent with ``batch`` (a CategoryBatch), inside the transaction that made it.
 categories_changed = Signal()
@@ -69,8 +72,8 @@ class Engine(Protocol):
         """The practice's connections by key."""
         ...
 
-    def held(self, practice_id: int) -> Mapping[int, int]:
-        """Type id → how many events wait for it; types without any are not there."""
+    def held(self, types: "Iterable[AppointmentType]") -> Mapping[int, int]:
+        """Type id → how many events wait for it, of these types; those without any are not there."""
         ...
 
     def preview(self, practice_id: int, choices: Mapping[int, str]) -> Preview:

@@ -1,4 +1,9 @@
-"""What each category does to a contact, in one line for the people who choose among them."""
+"""What each category does to a contact, for the sheet of categories in a spreadsheet.
+
+It is read far from our pages and serves all connections of a practice at once, so each sentence says what kind of
+visit is meant and names every case. The review page says less and says it for one connection, see
+``categorization.review.explanations``.
+"""
 
 from categorization.categories import Category
 

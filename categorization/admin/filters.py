@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import DropdownFilter
 
 from categorization.engine import engine
-from tenants.models import Practice
+from categorization.models import AppointmentType
 from tenants.roles import Right
 from tenants.scoped_admin import practice_choices, rows_with
 
@@ -58,7 +58,5 @@ class StateFilter(DropdownFilter):
 def _waited_for(request: HttpRequest) -> list[int]:
     """Ids of the types for which events wait, in the practice that is chosen or in all that the person sees."""
     chosen = request.GET.get("practice", "")
-    practices = rows_with(request.user, Practice, Right.SEE)
-    if chosen.isdecimal():
-        practices = practices.filter(pk=int(chosen))
-    return [pk for practice in practices.values_list("pk", flat=True) for pk in engine().held(practice)]
+    rows = rows_with(request.user, AppointmentType, Right.SEE)
+    return list(engine().held(rows.filter(practice=int(chosen)) if chosen.isdecimal() else rows))

@@ -21,7 +21,7 @@ from categorization.engine import engine
 from categorization.models import AppointmentType, CategoryBatch, ConfirmedVia
 from categorization.spreadsheets.differences import differences_of
 from categorization.spreadsheets.views import confirm_step
-from tenants.models import Practice
+from tenants.models import Practice, PracticeState
 from tenants.roles import Right
 from tenants.scoped_admin import ScopedAdmin
 
@@ -94,9 +94,7 @@ class AppointmentTypeAdmin(ScopedAdmin):
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         found = super().get_changelist_instance(request)
-        waiting: dict[int, int] = {}
-        for practice_id in {row.practice_id for row in found.result_list}:
-            waiting |= engine().held(practice_id)
+        waiting = engine().held(found.result_list)
         for row in found.result_list:
             row.waiting = waiting.get(row.pk, 0)
         return found
@@ -137,9 +135,11 @@ class AppointmentTypeAdmin(ScopedAdmin):
             if (link := _address(name, practice.slug))
         ]
         changes = f"{reverse('admin:categorization_categorybatch_changelist')}?practice={practice.pk}"
+        is_being_set_up = practice.state == PracticeState.ONBOARDING
         return {
             "practice": practice,
             "links": [*found, {"label": "Changes", "icon": "history", "link": changes}],
+            "set_up": _address("setup-step", practice.slug, "categories") if is_being_set_up else "",
         }
 
     @display(description="Purpose")
@@ -336,9 +336,9 @@ def _shown(row: AppointmentType) -> str:
     return row.category if row.is_confirmed else ""
 
 
-def _address(name: str, slug: str) -> str:
+def _address(name: str, *parts: str) -> str:
     try:
-        return reverse(name, args=[slug])
+        return reverse(name, args=parts)
     except NoReverseMatch:
         return ""
 

@@ -30,12 +30,9 @@ class SignIn(LoginView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method == "GET" and may(request.user, Right.CATEGORIZE):
+            accept(request.user)
             return redirect(self.get_success_url())
         return super().dispatch(request, *args, **kwargs)
-
-    def form_valid(self, form: Any) -> HttpResponse:
-        accept(form.get_user())
-        return super().form_valid(form)
 
 
 @require_POST
@@ -82,7 +79,6 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
 def _let_in(request: HttpRequest, form: NewPasswordForm, opened: Opened) -> HttpResponse:
     """Keep the new password, and sign its owner in."""
     form.save()
-    accept(opened.user)
     login(request, opened.user, backend=BACKEND)
     return redirect("review:home")
 

@@ -1,4 +1,8 @@
-"""What each category does to the pipeline, in one line for the practice's people."""
+"""What each category does to the pipeline, in a few words beside a choice on the review page.
+
+They depend on how many pipelines the one connection has. A spreadsheet knows no connection and needs whole sentences:
+these are in ``categorization.explanations``.
+"""
 
 from categorization.categories import Category
 from categorization.engine import ConnectionFacts

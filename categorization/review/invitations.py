@@ -64,8 +64,8 @@ def invited_to(practice: Practice) -> list[Invited]:
     ]
 
 
-def accept(user: User) -> None:
-    """They signed in: what they were invited to is accepted."""
+def accept(user: Any) -> None:
+    """They signed in, or are signed in and followed the link: what they were invited to is accepted."""
     open_ones = Invitation.objects.across_practices().filter(user=user, accepted_at__isnull=True)
     open_ones.update(accepted_at=timezone.now())
 

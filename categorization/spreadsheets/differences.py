@@ -92,7 +92,7 @@ def effect_of(practice: Practice, differences: Iterable[Difference]) -> Effect:
     """What would come of the differences. Changes nothing."""
     differences = list(differences)
     changed = {one.type.pk: one.new for one in differences if one.changes_confirmed}
-    held = engine().held(practice.pk) if differences else {}
+    held = engine().held([one.type for one in differences])
     return Effect(
         confirmed=len(differences) - len(changed),
         changed=len(changed),

@@ -194,7 +194,7 @@ class ConnectionAdmin(ScopedAdmin):
             "has_paths": bool(manifest and manifest.payload_fields),
             "number_of_overrides": len(row.field_paths or {}),
             "polls": None,
-            **polls.panel(row),
+            **polls.panel(row, request.user),
             "set_credentials": [
                 (field.label, bool(row.credential(field.name))) for field in manifest.credentials
             ]
@@ -370,13 +370,15 @@ class ConnectionAdmin(ScopedAdmin):
         """Each capability and, after POST, what came of trying it."""
         row, context = self._page_of(request, connection_id, self.has_test_permission)
         wanted = polls.capabilities(row)
-        tried = polls.try_all(row, request.user) if request.method == "POST" else []
+        trial = polls.try_all(row, request.user) if request.method == "POST" else polls.Trial([])
+        tried = trial.tried
         context |= {
             "title": "Test the connection",
             "wanted": wanted,
             "tried": tried,
             "untried": wanted[len(tried) :] if tried else [],
-            "is_fine": bool(tried) and all(one.is_fine for one in tried),
+            "is_fine": trial.is_fine,
+            "is_lifted": trial.is_lifted,
             "wrong_fields": polls.wrong_fields(context["manifest"], tried),
         }
         return TemplateResponse(request, "axconnect/connection_test.html", context)

@@ -11,27 +11,13 @@ from integrations.admin.mapping_form import (
     workflow_names,
 )
 from integrations.contract.manifest import Manifest
-from integrations.crm.provisioning import (
-    FieldPlan,
-    FieldState,
-    plan_fields,
-    propose_stages,
-    propose_workflows,
-    provision_fields,
-)
-from integrations.emrs import registry
-from integrations.models import Connection, CustomField, SubAccount
+from integrations.crm.provisioning import FieldPlan, FieldState, propose_stages, propose_workflows
+from integrations.models import CustomField, SubAccount
 from integrations.sync.crm_access import client_for
 from integrations.sync.crm_mirror import Listing, fetch_listing, store_listing
-from tenants.models import Location
+from integrations.sync.provision import plans_of
 
 Json = dict[str, Any]
-
-
-def manifests_of(account: SubAccount) -> list[Manifest]:
-    """The manifests of the practice's EMRs, each once."""
-    slugs = Connection.objects.for_practice(account.practice_id).values_list("emr", flat=True)
-    return [registry()[slug].manifest for slug in dict.fromkeys(slugs) if slug in registry()]
 
 
 def field_plans(account: SubAccount) -> list[Json]:
@@ -48,25 +34,7 @@ def stored_plans(account: SubAccount) -> list[Json]:
 
 
 def _plans(account: SubAccount, listed: Sequence[Json]) -> list[Json]:
-    kind = _kind(account)
-    return [_as_json(manifest, plan_fields(manifest, listed, **kind)) for manifest in manifests_of(account)]
-
-
-def provision(account: SubAccount) -> list[Json]:
-    """Make what is missing for each EMR, then keep the CRM's new list. Raises what the CRM client raises."""
-    client, kind = client_for(account), _kind(account)
-    plans = [
-        _as_json(manifest, provision_fields(client, manifest, **kind)[0])
-        for manifest in manifests_of(account)
-    ]
-    store_listing(account, fetch_listing(client))
-    return plans
-
-
-def _kind(account: SubAccount) -> dict[str, bool]:
-    """What decides which fields a practice needs: whether it does surgery, and whether it has several clinics."""
-    clinics = Location.objects.for_practice(account.practice_id).count()
-    return {"dual_pipeline": account.practice.has_surgery, "several_locations": clinics > 1}
+    return [_as_json(manifest, plan) for manifest, plan in plans_of(account, listed)]
 
 
 def _as_json(manifest: Manifest, plan: FieldPlan) -> Json:
@@ -78,10 +46,7 @@ def _as_json(manifest: Manifest, plan: FieldPlan) -> Json:
         "words": plan.words,
         "there": names(FieldState.EXISTS),
         "missing": names(FieldState.MISSING),
-        "made": names(FieldState.CREATED),
-        "wrong": [
-            item.words for item in plan.fields if item.state in (FieldState.WRONG_TYPE, FieldState.REFUSED)
-        ],
+        "wrong": [item.words for item in plan.fields if item.state is FieldState.WRONG_TYPE],
     }
 
 

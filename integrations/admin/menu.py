@@ -19,10 +19,9 @@ from integrations.models import (
     InboundEvent,
     Incident,
     LedgerRow,
-    LedgerState,
 )
 from integrations.models.creates import FAILED
-from integrations.models.narrowing import open_events
+from integrations.models.narrowing import doubtful_payments, open_events
 from tenants.models import Location
 from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with
@@ -66,10 +65,16 @@ incidents = _badge(Incident, lambda rows: rows.filter(closed_at__isnull=True))
 refused = _badge(Connection, lambda rows: rows.filter(needs_reauth_since__isnull=False))
 unmapped = _badge(Location, lambda rows: rows.filter(route__isnull=True))
 uncategorized = _badge(AppointmentType, lambda rows: rows.filter(confirmed_at__isnull=True))
-unsure_payments = _badge(LedgerRow, lambda rows: rows.filter(state=LedgerState.NEEDS_ATTENTION))
+unsure_payments = _badge(LedgerRow, doubtful_payments)
 
 # Pages that the search box (Ctrl+K) finds beside practices and their set-up.
 PAGES = [
+    (
+        "Long work",
+        "bulk-runs",
+        "hourglass_top",
+        "bulk progress replay retry release back-fill backfill provisioning custom fields",
+    ),
     ("Find a patient", "find-patient", "person_search", "search name phone e-mail contact who"),
     (
         "Parked events",
@@ -100,6 +105,10 @@ PAGES = [
 ]
 
 
+# Those of them that are no pages of the admin's.
+OWN_PAGES = ("bulk-runs",)
+
+
 def pages_named(request: HttpRequest, words: str) -> list[SearchResult]:
     """Pages for what somebody typed into the search box."""
     if not sees(request):
@@ -113,4 +122,5 @@ def pages_named(request: HttpRequest, words: str) -> list[SearchResult]:
 
 def _address(name: str) -> str:
     path, _, query = name.partition("?")
-    return reverse(f"admin:{path}") + (f"?{query}" if query else "")
+    own = path if path in OWN_PAGES else f"admin:{path}"
+    return reverse(own) + (f"?{query}" if query else "")

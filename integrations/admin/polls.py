@@ -28,19 +28,21 @@ from integrations.models import (
     PollRun,
     Visit,
 )
-from integrations.sync import bell
+from integrations.sync import bell, circuit, lanes
 from integrations.sync.categories import pulling
 from integrations.sync.emr_access import client_for
 from integrations.sync.golive import TESTED
 from integrations.sync.polling import backfill, cursors
 from integrations.sync.profile import profiles
 from integrations.sync.watch import GRACE
+from integrations.views.long_work import RESULT_STAYS, of_backfill
 from tenants.models import Location
 
 SHOWN = timedelta(hours=24)
 SLOTS = 48
 LATEST_RUNS = 12
 MOST_MISSING = 50
+BACKFILLS_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,8 @@ def capabilities(connection: Connection) -> Sequence[Capability]:
     return [one for one in wanted if not one.needs_switch or on.get(one.needs_switch)]
 
 
-def panel(connection: Connection) -> dict[str, Any]:
-    """What the page shows of a polled connection's polls; {} for another. A fixed number of queries."""
+def panel(connection: Connection, user: Any) -> dict[str, Any]:
+    """What the page shows of a polled connection's polls to somebody; {} for another. A fixed number of queries."""
     if not is_polled(connection):
         return {}
     now = timezone.now()
@@ -113,7 +115,7 @@ def panel(connection: Connection) -> dict[str, Any]:
             _resource(connection, row, labels.get(row.resource, row.resource), runs, now) for row in rows
         ],
         "runs": [(labels.get(run.cursor.resource, ""), run) for run in _with_cursors(runs, rows)],
-        "backfills": _backfills(connection, labels),
+        **_backfills(connection, labels, user),
         "missing": list(_missing(connection)),
         "polls_every": cursors.interval_of(next(iter(resources.values()))),
     }
@@ -181,10 +183,18 @@ def state_of(connection: Connection, row: PollCursor, now: datetime) -> tuple[st
     return "Up to date", "success"
 
 
-def _backfills(connection: Connection, labels: dict[str, str]) -> list[tuple[str, Backfill]]:
+def _backfills(connection: Connection, labels: dict[str, str], user: Any) -> dict[str, Any]:
+    """Those that go on or were over a short while ago with a bar, the ones before in a table."""
     rows = Backfill.objects.for_practice(connection.practice_id).filter(cursor__connection=connection)
-    found = rows.select_related("cursor", "asked_by")[:5]
-    return [(labels.get(row.cursor.resource, row.cursor.resource), row) for row in found]
+    found = list(rows.select_related("practice", "cursor__connection", "asked_by")[:BACKFILLS_SHOWN])
+    since = timezone.now() - RESULT_STAYS
+    fresh = [row for row in found if row.finished_at is None or row.finished_at > since]
+    return {
+        "fills": [of_backfill(row, user) for row in fresh],
+        "backfills": [
+            (labels.get(row.cursor.resource, row.cursor.resource), row) for row in found if row not in fresh
+        ],
+    }
 
 
 def _missing(connection: Connection) -> Iterator[Visit]:
@@ -219,9 +229,23 @@ class Tried:
     is_fine: bool
 
 
-def try_all(connection: Connection, user: Any) -> list[Tried]:
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of trying a connection. ``is_lifted``: its credentials were refused before, and count again now."""
+
+    tried: list[Tried]
+    is_lifted: bool = False
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether everything works."""
+        return bool(self.tried) and all(one.is_fine for one in self.tried)
+
+
+def try_all(connection: Connection, user: Any) -> Trial:
     """Try every capability that the connection needs, and keep who did it when all are fine. Signing in comes
-    first: without it nothing else is tried."""
+    first: without it nothing else is tried. Credentials that work are refused no longer: what waited goes on."""
+    began = timezone.now()
     profile = profiles([connection.practice_id])[connection.practice_id].connections[connection.pk]
     client = client_for(profile, patience=30.0)
     tried: list[Tried] = []
@@ -229,14 +253,32 @@ def try_all(connection: Connection, user: Any) -> list[Tried]:
         tried.append(_try(client, capability))
         if number == 0 and not tried[0].is_fine:
             break
-    is_fine = bool(tried) and all(one.is_fine for one in tried)
+    trial = Trial(tried)
+    if trial.is_fine:
+        trial = Trial(tried, is_lifted=_lift(connection, began))
     ticks = {name: value for name, value in (connection.ticks or {}).items() if name != TESTED}
-    if is_fine:
+    if trial.is_fine:
         ticks[TESTED] = {"by": str(user), "at": timezone.now().isoformat()}
     if ticks != connection.ticks:
         connection.ticks = ticks
         connection.save(update_fields=["ticks"])
-    return tried
+    return trial
+
+
+def _lift(connection: Connection, began: datetime) -> bool:
+    """Let a connection go on whose credentials were refused before the test began; whether they were. Every
+    EMR's first capability signs in, so a fine test has asked the EMR itself."""
+    rows = Connection.objects.for_practice(connection.practice_id).filter(pk=connection.pk)
+    if not rows.filter(needs_reauth_since__lt=began).exists():
+        return False
+    circuit.reauthenticated(Connection, connection.pk, connection.practice_id)
+    cursors.read_everything(connection.pk)
+    lanes.wake(connection.practice_id)
+    bell.ring()
+    connection.refresh_from_db(
+        fields=["needs_reauth_since", "failures_in_a_row", "circuit_open_until", "last_error"]
+    )
+    return True
 
 
 def _try(client: Any, capability: Capability) -> Tried:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from integrations.admin import labels
-from integrations.admin.crm_setup import field_plans, propose, provision
+from integrations.admin.crm_setup import field_plans, propose
 from integrations.admin.filters import PracticeFilter
 from integrations.admin.mapping_form import (
     CrmListing,
@@ -29,8 +29,11 @@ from integrations.contract.errors import ContractError
 from integrations.models import CustomField, PipelineKind, SubAccount
 from integrations.models.connections import new_webhook_key
 from integrations.models.subaccounts import new_secret
+from integrations.sync import provision
 from integrations.sync.crm_access import budget_of
 from integrations.templatetags.human import moment
+from integrations.views.long_work import fields_work
+from tenants.models import User
 from tenants.roles import Right
 from tenants.scoped_admin import ReadOnlyMixin, ScopedAdmin, ScopedInline, UserError, object_button
 
@@ -197,6 +200,7 @@ class SubAccountAdmin(ScopedAdmin):
                 "has_proposals": bool(self._listing(request, row).proposed),
                 "mapped": [] if self.has_change_permission(request, row) else list(_mapped(row)),
                 "field_plans": request.session.pop(_plan_key(row), None),
+                "fields_work": fields_work([row]),
             }
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **panel})
 
@@ -268,15 +272,16 @@ class SubAccountAdmin(ScopedAdmin):
         "Provision missing fields",
         right="configure",
         icon="playlist_add",
-        ask="Makes the custom fields that are missing in the CRM. Existing fields are not touched.",
+        ask="A worker makes the custom fields that are missing in the CRM, one after the other. Existing fields are "
+        "not touched.",
         submit="Make them",
     )
     def provision_fields(self, request: HttpRequest, row: SubAccount, form: Any) -> str:
-        """Make what is missing, and read the list again."""
-        plans = _asked(lambda: provision(row))
-        request.session[_plan_key(row)] = plans
-        made = sum(len(plan["made"]) for plan in plans)
-        return f"{made} fields made." if made else "Nothing to make: every field is there."
+        """Have a worker make what is missing."""
+        if not provision.manifests_of(row):
+            raise UserError("Add a connection to the EMR first: the fields depend on it.")
+        provision.begin(row, cast(User, request.user))
+        return "Asked for. How far it is shows on this page."
 
     @object_button(
         "Propose stages",

@@ -104,9 +104,9 @@ class DemoDesk(Protocol):
         """Who and what there is now."""
         ...
 
-    def press(self, button: str, patient: str, service: int | None) -> Pressed:
+    def press(self, button: str, patient: str, service: int | None, site: str = "") -> Pressed:
         """Let it happen to a patient (NEW_PATIENT: to somebody new). ``service`` is a place in the list of
-        services. Raises NothingToDo."""
+        services, ``site`` the id of the clinic where it happens ("": any). Raises NothingToDo."""
         ...
 
     def opening(self) -> Sequence[Happening]:
@@ -157,9 +157,10 @@ class RemoteDesk:
         patients = tuple(OnFile(**one) for one in found["patients"])
         return DeskState(patients, tuple(found["services"]), bool(found["is_down"]))
 
-    def press(self, button: str, patient: str, service: int | None) -> Pressed:
+    def press(self, button: str, patient: str, service: int | None, site: str = "") -> Pressed:
         """See DemoDesk."""
-        found = self._ask("press", {"button": button, "patient": patient, "service": service})
+        order = {"button": button, "patient": patient, "service": service, "site": site}
+        found = self._ask("press", order)
         if "nothing" in found:
             raise NothingToDo(found["nothing"])
         return Pressed(found["patient"], _happenings(found))

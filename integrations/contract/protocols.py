@@ -190,9 +190,8 @@ class Access:
     now: Callable[[], datetime] = _now
 
 
-class PollClient(Protocol):
-    """What ``client.py`` of a polled EMR makes with ``make_client(access)``. Raises the contract's errors; an
-    AuthError with ``status`` 403 is about the one resource that was asked for, any other about the sign-in."""
+class Pages(Protocol):
+    """Whatever lists can be read from, page by page. Raises the contract's errors."""
 
     def page(
         self,
@@ -207,6 +206,11 @@ class PollClient(Protocol):
         next, "" for the first. ``patient_id`` asks for one patient's rows (of resources with ``rounds``),
         ``dated_from`` for rows whose own day is that one or later (of resources with ``has_dates``)."""
         ...
+
+
+class PollClient(Pages, Protocol):
+    """What ``client.py`` of a polled EMR makes with ``make_client(access)``. Raises the contract's errors; an
+    AuthError with ``status`` 403 is about the one resource that was asked for, any other about the sign-in."""
 
     def locations(self) -> Sequence[LocationRef]:
         """The practice's clinic sites."""

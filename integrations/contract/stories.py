@@ -49,6 +49,8 @@ class Premises(Protocol):
     # Act on an appointment, or on a patient → the words for it.
     appointment_acts: Mapping[str, str]
     patient_acts: Mapping[str, str]
+    # Id of the clinic where a person at the desk lets things happen; "": any.
+    site: str
     # What has happened when the day begins: a service, and what became of it.
     beginnings: Sequence[tuple[str, tuple[str, ...]]]
 
@@ -69,7 +71,7 @@ class Premises(Protocol):
         ...
 
     def ahead(self, patient_id: str) -> Sequence[Ahead]:
-        """A patient's appointments that are not over, the next one first."""
+        """A patient's appointments that are not over, those at ``site`` and then the next one first."""
         ...
 
     def add_patient(self) -> str:
@@ -77,7 +79,7 @@ class Premises(Protocol):
         ...
 
     def book(self, patient_id: str, service: str, starts_at: datetime, changed_at: datetime) -> Ahead:
-        """An appointment is made."""
+        """An appointment is made, at ``site``."""
         ...
 
     def act(self, name: str, appointment: Ahead) -> None:
@@ -290,6 +292,7 @@ def _press(stories: Stories, body: Mapping[str, Any]) -> Json:
     known = {*premises.appointment_acts, *premises.patient_acts, "book", "reschedule", "new_type"}
     if button not in known | {"late_cancellation"}:
         return {"nothing": "There is no such button."}
+    premises.site = str(body.get("site") or "")
     try:
         patient, happened = stories.press(
             button, str(body.get("patient") or NEW_PATIENT), place if isinstance(place, int) else None

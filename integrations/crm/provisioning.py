@@ -173,15 +173,23 @@ def provision_fields(
     reports = []
     for item in plan.fields:
         if item.state is FieldState.MISSING:
-            item, made = _create(client, item, plan.folder_id if item.in_folder else "")
+            item, made = create_field(client, item, plan.folder_id)
             crm_fields += made
         reports.append(item)
     return replace(plan, fields=tuple(reports)), field_ids(crm_fields)
 
 
-def _create(client: CrmClient, item: FieldReport, folder_id: str) -> tuple[FieldReport, list[dict[str, Any]]]:
+def create_field(
+    client: CrmClient, item: FieldReport, folder_id: str
+) -> tuple[FieldReport, list[dict[str, Any]]]:
+    """Make one missing field. What became of it, and the CRM's row where it was made.
+
+    Raises what the client raises, except that a refusal is told in the report.
+    """
     try:
-        made = client.create_custom_field(item.name, item.data_type.value, folder_id)
+        made = client.create_custom_field(
+            item.name, item.data_type.value, folder_id if item.in_folder else ""
+        )
     except RejectedError as error:
         words = f'The CRM refuses to make "{item.name}": {error.vendor_words or error}'
         return replace(item, state=FieldState.REFUSED, words=words), []

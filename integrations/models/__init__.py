@@ -29,6 +29,7 @@ from integrations.models.polling import (
     PollRun,
     Trigger,
 )
+from integrations.models.provisioning import ProvisionRun
 from integrations.models.releases import Release, ReleasedEvent
 from integrations.models.subaccounts import (
     CustomField,
@@ -83,6 +84,7 @@ __all__ = [
     "PollCursor",
     "PollRun",
     "Priority",
+    "ProvisionRun",
     "Release",
     "ReleasedEvent",
     "SearchKey",

@@ -62,6 +62,9 @@ class Effect(models.Model):
             models.Index(
                 fields=["practice", "-id"], condition=Q(state__in=["in_doubt", "failed"]), name="effects_open"
             ),
+            models.Index(
+                fields=["-id"], condition=Q(state__in=["in_doubt", "failed"]), name="effects_open_newest"
+            ),
         ]
 
     def __str__(self) -> str:

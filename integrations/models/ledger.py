@@ -1,6 +1,7 @@
 """The ledger: every payment changes the CRM's lifetime value by its amount exactly once."""
 
 from django.db import models
+from django.db.models import Q
 
 from integrations.models.connections import Connection
 from integrations.models.events import InboundEvent
@@ -46,6 +47,7 @@ class LedgerRow(models.Model):
         verbose_name = "ledger row"
         ordering = ["id"]
         constraints = [models.UniqueConstraint(fields=["connection", "external_id"], name="payment_once")]
+        indexes = [models.Index(fields=["-id"], condition=Q(state="needs_attention"), name="ledger_doubtful")]
 
     def __str__(self) -> str:
         return f"ledger row {self.pk}"

@@ -11,6 +11,7 @@ from django.db.models.expressions import RawSQL
 
 from integrations.models.effects import Effect
 from integrations.models.events import InboundEvent
+from integrations.models.ledger import LedgerRow
 
 
 def open_events(rows: Any) -> Any:
@@ -21,6 +22,11 @@ def open_events(rows: Any) -> Any:
 def open_effects(rows: Any) -> Any:
     """Of a queryset of effects, those that are in doubt or failed."""
     return rows.filter(_literally(f"{Effect._meta.db_table}.state IN ('in_doubt', 'failed')"))
+
+
+def doubtful_payments(rows: Any) -> Any:
+    """Of a queryset of ledger rows, those of which nobody can tell whether they were written."""
+    return rows.filter(_literally(f"{LedgerRow._meta.db_table}.state = 'needs_attention'"))
 
 
 def _literally(condition: str) -> RawSQL:

@@ -145,6 +145,9 @@ class Backfill(models.Model):
     Rows dated (or, where a resource has no day of its own, changed) on ``since`` or later become events with
     the lowest priority. They enrol in no workflow. A back-fill that is interrupted reads again from the start;
     its events' keys carry its id, so that none is made twice.
+
+    ``steps``: pages (or patients, where rows are read patient by patient) that were read since ``started_at``, of about
+    ``steps_expected``; ``error``: what stands in the way now, or ended it.
     """
 
     practice = models.ForeignKey(Practice, models.CASCADE, related_name="+")
@@ -157,6 +160,9 @@ class Backfill(models.Model):
     state = models.CharField(max_length=10, choices=BackfillState.choices, default=BackfillState.WAITING)
     lease_owner = models.CharField(max_length=80, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    steps = models.PositiveIntegerField(default=0)
+    steps_expected = models.PositiveIntegerField(default=0)
     rows_seen = models.PositiveIntegerField(default=0)
     events = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True)

@@ -11,7 +11,7 @@ import redis
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
-from integrations.sync import bell, bulk, lanes
+from integrations.sync import bell, bulk, lanes, provision
 from integrations.sync.categories import moving, pulling
 from integrations.sync.polling import backfill, cursors
 
@@ -57,7 +57,7 @@ class Scheduler:
             pulling.set_up()
         if cursors.anything_due(now) or backfill.anything_due(now) or pulling.anything_due(now):
             bell.ring(bell.POLLS, waiting_jobs=1)
-        if time.monotonic() >= self._next_upkeep or moving.anything_due() or bulk.anything_due():
+        if time.monotonic() >= self._next_upkeep or _upkeep_is_due():
             self._next_upkeep = time.monotonic() + UPKEEP_SECONDS
             bell.ring(bell.UPKEEP, waiting_jobs=1)
 
@@ -78,6 +78,11 @@ class Scheduler:
                 store.delete(LEADER_KEY)
         except (redis.RedisError, OSError):
             return
+
+
+def _upkeep_is_due() -> bool:
+    """Whether something that a person asked for waits for upkeep."""
+    return moving.anything_due() or bulk.anything_due() or provision.anything_due()
 
 
 def _sleep(seconds: float, is_stopping: Callable[[], bool]) -> None:

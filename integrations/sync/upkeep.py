@@ -11,6 +11,7 @@ from integrations.sync.bulk import carry_on_bulk
 from integrations.sync.categories.moving import release_categories_due
 from integrations.sync.categories.use import refresh_all
 from integrations.sync.create_back.sweep import sweep_due
+from integrations.sync.provision import carry_on_provisioning
 from integrations.sync.release import release_categories
 from integrations.sync.retention import purge
 from integrations.sync.watch import watch
@@ -21,11 +22,13 @@ _purged_on: date | None = None
 
 def run_upkeep() -> None:
     """Release what was held at the very moment in which its category was confirmed, carry out changes of
-    categories and work in bulk, sum up how often types are booked, look after connections that have gone quiet; once
-    an hour, look for create tags that nobody acted on; once a day, delete what retention says."""
+    categories, work in bulk and the making of custom fields, sum up how often types are booked, look after connections
+    that have gone quiet; once an hour, look for create tags that nobody acted on; once a day, delete what retention
+    says."""
     release_categories_due()
     release_overlooked()
     carry_on_bulk()
+    carry_on_provisioning()
     refresh_all()
     watch()
     sweep_due()
@@ -41,7 +44,11 @@ def purge_daily() -> bool:
     _purged_on = today
     gone = purge()
     logger.info(
-        "retention deleted %s payloads, %s bodies, %s incidents", gone.payloads, gone.bodies, gone.incidents
+        "retention deleted %s payloads, %s bodies, %s incidents, %s pieces of long work",
+        gone.payloads,
+        gone.bodies,
+        gone.incidents,
+        gone.long_work,
     )
     return True
 

@@ -28,12 +28,11 @@ from integrations.models import (
     InboundEvent,
     Incident,
     LedgerRow,
-    LedgerState,
     ParkedAs,
     SubAccount,
 )
 from integrations.models.creates import FAILED
-from integrations.models.narrowing import open_effects, open_events
+from integrations.models.narrowing import doubtful_payments, open_effects, open_events
 from integrations.views.links import list_of, page_of
 from tenants.models import Location, Practice, PracticeKind
 from tenants.roles import Right, may
@@ -253,8 +252,7 @@ def _uncertain(scope: Scope) -> Group:
         .values("practice_id", "kind", "state", "reason", "event_id", at=F("planned_at"))
     )
     ledger = (
-        scope.rows(LedgerRow)
-        .filter(state=LedgerState.NEEDS_ATTENTION)
+        doubtful_payments(scope.rows(LedgerRow))
         .exclude(event__state=EventState.PARKED)
         .order_by("-id")
         .values("practice_id", "before", "after", "event_id", at=F("created_at"))
@@ -365,7 +363,7 @@ def _held(scope: Scope) -> list[Row]:
         .exclude(held_for=HeldFor.IDENTITY)
         .order_by()
         .values("practice_id", "held_for", "held_key")
-        .annotate(count=Count("pk"), at=Min("received_at"))
+        .annotate(count=Count("*"), at=Min("received_at"))
         .order_by("-count")[:MOST_GROUPS]
     )
 

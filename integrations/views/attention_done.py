@@ -90,7 +90,7 @@ def confirm_type(request: HttpRequest, row: AppointmentType) -> Done:
         return Done(f"{row} was confirmed as {row.category} in the meantime.")
     if not row.may_be_agreed_with or category != row.suggested:
         return Done("The suggestion has changed since. Load the page again and look once more.", False)
-    waiting = engine().held(row.practice_id).get(row.pk, 0)
+    waiting = engine().held([row]).get(row.pk, 0)
     try:
         confirming.confirm(row.practice, {row.pk: category}, user=request.user, via=ConfirmedVia.PAGE)
     except confirming.BadChoice as error:
@@ -103,7 +103,7 @@ def test_connection(request: HttpRequest, row: Connection) -> Done:
     """Try what the connection must be able to do: each capability of its API, or the way to its own door."""
     try:
         if polls.capabilities(row):
-            return _tried(row, polls.try_all(row, request.user))
+            return _tried(polls.try_all(row, request.user))
         if can_send(row):
             return Done(send_test_event(row))
     except (ContractError, UserError) as error:
@@ -111,14 +111,13 @@ def test_connection(request: HttpRequest, row: Connection) -> Done:
     return Done("This EMR offers nothing that could be tried from here. Open the connection.", False)
 
 
-def _tried(row: Connection, tried: list[polls.Tried]) -> Done:
-    failed = [one for one in tried if not one.is_fine]
+def _tried(trial: polls.Trial) -> Done:
+    failed = [one for one in trial.tried if not one.is_fine]
     if failed:
         return Done(" ".join(f"{one.capability.label} fails: {one.words}" for one in failed), False)
-    words = f"Everything works: {len(tried)} of {len(tried)}."
-    if row.needs_reauth_since:
-        words += " It was refused before: enter the credentials once more, so that it starts again."
-    return Done(words)
+    count = len(trial.tried)
+    lifted = " The credentials were refused before and count again: what waited goes on."
+    return Done(f"Everything works: {count} of {count}.{lifted if trial.is_lifted else ''}")
 
 
 @pressed(IdentityQuestion, Right.OPERATE)

@@ -1,132 +1,166 @@
-"""How far work on many events is, and what came of it."""
+"""How far long work is, and what came of it: a list of all of it, and a page for each."""
 
-from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from integrations.models import BulkRun, EventState
-from integrations.sync.bulk import BulkProgress, progress
+from integrations.models import Backfill, BulkRun
+from integrations.sync.polling import backfill
+from integrations.views.long_work import (
+    LongWork,
+    backfills_of,
+    latest,
+    of_backfill,
+    of_bulk,
+    of_provision,
+    provisions_of,
+)
 from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with
 
-RUNS_SHOWN = 30
-WORDS = {
-    EventState.DONE.value: "done",
-    EventState.PARKED.value: "parked",
-    EventState.HELD.value: "held",
-    EventState.SKIPPED.value: "skipped",
-    EventState.IGNORED.value: "ignored",
-    EventState.WAITING.value: "waiting",
-}
+# Sent once, with the card that says that the work is over: what stands around it is read again.
+OVER = "ax-over"
 
 
-@dataclass(frozen=True, slots=True)
-class ShownRun:
-    """A run with how far it is."""
-
-    run: BulkRun
-    progress: BulkProgress
-    words: str
-
-
-def in_words(found: BulkProgress) -> str:
-    """``38 done, 2 parked again: …reason``."""
-    parts = []
-    for state, word in WORDS.items():
-        count = found.waiting if state == EventState.WAITING else found.counts.get(state, 0)
-        if state == EventState.PARKED and found.again:
-            parts += _parked(found, count)
-        elif count:
-            parts.append(f"{count} {word}{_because(found, state)}")
-    if found.left_out:
-        parts.append(f"{found.left_out} left out, as they were put to work otherwise meanwhile")
-    if found.queued:
-        parts.append(f"{found.queued} to come")
-    return ", ".join(parts) or "Nothing to do"
+@never_cache
+@require_safe
+def runs_page(request: HttpRequest) -> HttpResponse:
+    """The latest long work of the practices that the person may see."""
+    if not may(request.user, Right.SEE):
+        raise PermissionDenied
+    found = latest(request.user)
+    is_going_on = any(not work.is_finished for work in found)
+    return _page(request, "axconnect/bulk_runs.html", title="Long work", works=found, is_going_on=is_going_on)
 
 
-def _parked(found: BulkProgress, count: int) -> list[str]:
-    """Those that were parked before, and those that were not."""
-    fresh = count - found.again
-    because = _because(found, EventState.PARKED)
-    return [f"{found.again} parked again" + (f" and {fresh} for the first time" if fresh else "") + because]
+# --- replays and retries ----------------------------------------------------------------------------------------
 
 
-def _because(found: BulkProgress, state: str) -> str:
-    """The reason that most of them have."""
-    first = next((one for one in found.reasons if one.state == state and one.words), None)
-    return f": {first.words.rstrip('.')}" if first is not None else ""
-
-
-def shown(run: BulkRun) -> ShownRun:
-    """A run as the pages show it."""
-    found = progress(run)
-    return ShownRun(run, found, in_words(found))
-
-
-def _runs(request: HttpRequest) -> Any:
-    return rows_with(request.user, BulkRun, Right.OPERATE).select_related("practice", "made_by")
-
-
-def _one(request: HttpRequest, run_id: int) -> BulkRun:
-    run: BulkRun | None = _runs(request).filter(pk=run_id).first()
-    if run is None:
-        raise Http404("There is no such run.")
-    return run
+def _bulk(request: HttpRequest, run_id: int) -> LongWork:
+    rows = rows_with(request.user, BulkRun, Right.OPERATE).select_related("practice", "made_by")
+    return of_bulk(_one(rows, run_id))
 
 
 @never_cache
 @require_safe
 def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
     """One run, with a bar that moves."""
-    return _page(request, "axconnect/bulk_run.html", title="Bulk run", **_context(_one(request, run_id)))
+    back = reverse("admin:integrations_inboundevent_changelist")
+    return _work_page(request, _bulk(request, run_id), back, "Back to the events")
 
 
 @never_cache
 @require_safe
 def run_progress(request: HttpRequest, run_id: int) -> HttpResponse:
     """The part of the page that is asked for again until the run is over."""
-    return TemplateResponse(request, "axconnect/_bulk_progress.html", _context(_one(request, run_id)))
+    return _part(request, _bulk(request, run_id))
+
+
+# --- custom fields ----------------------------------------------------------------------------------------------
 
 
 @never_cache
 @require_safe
-def runs_page(request: HttpRequest) -> HttpResponse:
-    """The latest runs of the practices in which the person may operate."""
-    if not may(request.user, Right.OPERATE):
+def provision_page(request: HttpRequest, provision_id: int) -> HttpResponse:
+    """The making of a sub-account's custom fields."""
+    run = _one(provisions_of(request.user), provision_id)
+    back = reverse("admin:integrations_subaccount_change", args=[run.sub_account_id])
+    return _work_page(request, of_provision(run), back, "To the sub-account")
+
+
+@never_cache
+@require_safe
+def provision_progress(request: HttpRequest, provision_id: int) -> HttpResponse:
+    """How far it is, for pages that ask again and again."""
+    return _part(request, of_provision(_one(provisions_of(request.user), provision_id)))
+
+
+# --- back-fills -------------------------------------------------------------------------------------------------
+
+
+def _backfill(request: HttpRequest, backfill_id: int) -> Backfill:
+    row: Backfill = _one(backfills_of(request.user), backfill_id)
+    return row
+
+
+def _connection_page(row: Backfill) -> str:
+    return reverse("admin:integrations_connection_change", args=[row.cursor.connection_id])
+
+
+@never_cache
+@require_safe
+def backfill_page(request: HttpRequest, backfill_id: int) -> HttpResponse:
+    """One back-fill."""
+    row = _backfill(request, backfill_id)
+    return _work_page(request, of_backfill(row, request.user), _connection_page(row), "To the connection")
+
+
+@never_cache
+@require_safe
+def backfill_progress(request: HttpRequest, backfill_id: int) -> HttpResponse:
+    """How far it is, for pages that ask again and again."""
+    return _part(request, of_backfill(_backfill(request, backfill_id), request.user))
+
+
+@never_cache
+@require_POST
+def backfill_stop(request: HttpRequest, backfill_id: int) -> HttpResponse:
+    """Read nothing more."""
+    row = _backfill(request, backfill_id)
+    if not may(request.user, Right.CONFIGURE, row.practice_id):
         raise PermissionDenied
-    found = [shown(run) for run in _runs(request).order_by("-pk")[:RUNS_SHOWN]]
-    return _page(request, "axconnect/bulk_runs.html", title="Bulk runs", runs=found)
+    if backfill.stop(row):
+        messages.success(request, "Stopped. Events that are there already go on.")
+    else:
+        messages.info(request, "It was over already.")
+    return HttpResponseRedirect(_connection_page(row))
 
 
-def _context(run: BulkRun) -> dict[str, Any]:
-    one = shown(run)
-    return {
-        "run": run,
-        "practice": run.practice,
-        "progress": one.progress,
-        "words": one.words,
-        "reasons": [(WORDS.get(reason.state, reason.state), reason) for reason in one.progress.reasons],
-    }
+# --- what they have in common -----------------------------------------------------------------------------------
+
+
+def _one(rows: Any, pk: int) -> Any:
+    row = rows.filter(pk=pk).first()
+    if row is None:
+        raise Http404("There is no such run.")
+    return row
+
+
+def _part(request: HttpRequest, work: LongWork) -> HttpResponse:
+    response = TemplateResponse(request, "axconnect/_long_work.html", {"work": work})
+    if work.is_finished:
+        response["HX-Trigger"] = OVER
+    return response
+
+
+def _work_page(request: HttpRequest, work: LongWork, back: str, back_words: str) -> HttpResponse:
+    return _page(
+        request, "axconnect/bulk_run.html", title=work.title, work=work, back=back, back_words=back_words
+    )
 
 
 def _page(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
     request.current_app = admin.site.name  # type: ignore[attr-defined]
-    events = reverse("admin:integrations_inboundevent_changelist")
-    return TemplateResponse(
-        request, template, {**admin.site.each_context(request), "events_link": events, **context}
-    )
+    return TemplateResponse(request, template, {**admin.site.each_context(request), **context})
+
+
+def _at(route: str, view: Any, name: str) -> URLPattern:
+    return path(f"bulk/{route}", admin.site.admin_view(view), name=name)
 
 
 urlpatterns: list[URLPattern] = [
-    path("bulk/", admin.site.admin_view(runs_page), name="bulk-runs"),
-    path("bulk/<int:run_id>/", admin.site.admin_view(run_page), name="bulk-run"),
-    path("bulk/<int:run_id>/progress/", admin.site.admin_view(run_progress), name="bulk-run-progress"),
+    _at("", runs_page, "bulk-runs"),
+    _at("<int:run_id>/", run_page, "bulk-run"),
+    _at("<int:run_id>/progress/", run_progress, "bulk-run-progress"),
+    _at("custom-fields/<int:provision_id>/", provision_page, "provision-run"),
+    _at("custom-fields/<int:provision_id>/progress/", provision_progress, "provision-run-progress"),
+    _at("back-fills/<int:backfill_id>/", backfill_page, "back-fill"),
+    _at("back-fills/<int:backfill_id>/progress/", backfill_progress, "back-fill-progress"),
+    _at("back-fills/<int:backfill_id>/stop/", backfill_stop, "back-fill-stop"),
 ]

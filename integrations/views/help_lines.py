@@ -89,8 +89,16 @@ HELP: dict[str, HelpLine] = {
         "support#before-you-press",
     ),
     "bulk-runs": HelpLine(
-        "Events that were retried or replayed many at once, and how far each run is.",
-        "support#many-events-at-once",
+        "Work that takes longer than a press, whoever asked for it: how far each piece is, and what came of it.",
+        "support#long-work",
+    ),
+    "provision-run": HelpLine(
+        "How far the making of a sub-account's custom fields is. It goes on whether somebody watches or not.",
+        "support#long-work",
+    ),
+    "back-fill": HelpLine(
+        "How far a back-fill is. Its events are made when all was read, and written after what is live.",
+        "support#long-work",
     ),
     "bulk-run": HelpLine(
         "How far this run is, and what came of it. It goes on whether somebody watches or not.",

@@ -90,7 +90,7 @@ def practices_of(user: Any) -> Practices:
         open_events(rows_with(user, InboundEvent, Right.SEE))
         .order_by()
         .values_list("practice_id", "state")
-        .annotate(count=Count("pk"), oldest=Min("received_at"))
+        .annotate(count=Count("*"), oldest=Min("received_at"))
     )
     by_practice: dict[int, dict[str, Any]] = {}
     for practice_id, state, count, oldest in counted:

@@ -114,7 +114,7 @@ def send(request: HttpRequest) -> HttpResponse:
     """One press on one of the desk's buttons: lets it happen, and shows what became of it."""
     account, practice = _practice_to_act_for(request)
     found = desk(practice)
-    press = Press.of(request, found)
+    press = Press.of(request, found, _site_of(account))
     try:
         answers = press.act(practice, found)
     except NothingToDo as nothing:
@@ -316,26 +316,35 @@ def _practice_to_act_for(request: HttpRequest) -> tuple[SubAccount, DemoPractice
     return account, practice
 
 
+def _site_of(account: SubAccount) -> str:
+    """The clinic at which a press on the sub-account's tab happens; "" where its practice has no other tab."""
+    if SubAccount.objects.for_practice(account.practice_id).count() < 2:
+        return ""
+    routes = LocationRoute.objects.for_practice(account.practice_id).filter(sub_account=account)
+    return routes.order_by("location_id").values_list("location__external_id", flat=True).first() or ""
+
+
 @dataclass
 class Press:
-    """One press on a button. ``patient`` is who it was about, once it has acted."""
+    """One press on a button. ``patient`` is who it was about, once it has acted; ``site`` the clinic of the tab."""
 
     button: str
     patient: str
     service: int | None
+    site: str
 
     @classmethod
-    def of(cls, request: HttpRequest, found: DemoDesk) -> "Press":
+    def of(cls, request: HttpRequest, found: DemoDesk, site: str) -> "Press":
         """What was pressed. Raises Http404 for a button that the desk has not."""
         button, place = request.POST.get("button", ""), request.POST.get("service", "")
         if button not in {one.name for one in found.buttons}:
             raise Http404("There is no such button.")
         is_place = place.isascii() and place.isdecimal() and len(place) < 5
-        return cls(button, request.POST.get("patient", NEW_PATIENT), int(place) if is_place else None)
+        return cls(button, request.POST.get("patient", NEW_PATIENT), int(place) if is_place else None, site)
 
     def act(self, practice: DemoPractice, found: DemoDesk) -> list[dict[str, Any]]:
         """Let it happen, and say what became of each thing. Raises NothingToDo and requests' own errors."""
-        pressed = found.press(self.button, self.patient, self.service)
+        pressed = found.press(self.button, self.patient, self.service, self.site)
         self.patient = pressed.patient
         if practice.is_polled:
             poll_at_once(practice)

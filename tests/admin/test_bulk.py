@@ -13,7 +13,7 @@ from integrations.emrs.aestheticspro import sandbox as apro
 from integrations.models import BulkItem, BulkKind, BulkRun, Effect, EventState, InboundEvent, Lane, Priority
 from integrations.sync import bulk, upkeep
 from integrations.sync.bulk import BulkProgress, Reason, begin, carry_on_bulk, progress
-from integrations.views.bulk import in_words
+from integrations.views.long_work import in_words
 from tenants.models import Role, User
 from tests.admin.conftest import World, make_event, person, signed_in
 from tests.engine.conftest import crm_url

@@ -22,7 +22,7 @@ NO_PAGES = re.compile(
     r"healthz|readyz|metrics|not-there|.*webhook|review:.*|categories-export.*|dashboard-live|attention-.*|help-image"
     r"|sandbox-(board|send|outage|contact-live|create-tag|create-tag-press)"
     r"|admin:(search|login|logout|autocomplete|jsi18n|view_on_site|effect-settle|creates-retry-fixed)"
-    r"|setup(-start|-step)?|admin:category-(choose|progress|undo)|bulk-run-progress"
+    r"|setup(-start|-step)?|admin:category-(choose|progress|undo)|(bulk|provision)-run-progress|back-fill-(progress|stop)"
     r"|admin:(create|identity)-\w+|subaccount-budget|admin:subaccount-budget"
     r"|admin:\w+_(send_test|preview_now|poll_now|pull_locations|back_fill|stop_backfill|new_address|is_there|write_again"
     r"|propose_mappings|preview_fields|provision_fields|rotate_webhook|go_live|new_practice|set_up|add_connection|add_sub_account"

@@ -10,8 +10,20 @@ from django.utils import timezone
 
 from integrations.contract.errors import AuthError, TransientError
 from integrations.contract.records import LocationRef
-from integrations.models import Backfill, BackfillState, Connection, KnownRow, PollCursor, PollRun, Visit
+from integrations.emrs import registry
+from integrations.models import (
+    Backfill,
+    BackfillState,
+    Connection,
+    InboundEvent,
+    KnownRow,
+    Lane,
+    PollCursor,
+    PollRun,
+    Visit,
+)
 from integrations.models.people import Patient
+from integrations.sync import circuit
 from integrations.sync.emr_access import StoredTokens
 from integrations.sync.golive import TESTED
 from integrations.sync.polling.cursors import set_up_cursors
@@ -201,6 +213,71 @@ def test_one_resource_that_is_not_allowed_fails_alone(onboarding, connection, em
     assert "ModMed does not allow ChargeItem." in text
 
 
+@pytest.fixture
+def refused(connection: Connection) -> Connection:
+    """Credentials that were refused an hour ago: nothing is polled, and a visit waits."""
+    circuit.refused(Connection, connection.pk, connection.practice_id, "ModMed refuses the password.")
+    hour = timedelta(hours=1)
+    Connection.objects.filter(pk=connection.pk).update(needs_reauth_since=timezone.now() - hour)
+    PollCursor.objects.filter(connection=connection).update(next_at=timezone.now() + hour, failures=3)
+    lane = Lane.objects.create(practice=connection.practice, key="visit", next_at=timezone.now() + hour)
+    InboundEvent.objects.create(
+        practice=connection.practice,
+        connection=connection,
+        lane=lane,
+        kind="appointment",
+        state="waiting",
+        received_at=timezone.now(),
+    )
+    connection.refresh_from_db()
+    return connection
+
+
+def test_a_fine_test_lets_a_refused_connection_go_on(onboarding, refused, emr):
+    tokens = StoredTokens(refused.pk)
+    tokens.renew(lambda stored: {"access_token": "made by the test"})
+    emr()
+    text = onboarding.post(reverse("admin:connection-test", args=[refused.pk])).content.decode()
+    assert "count again: what waited goes on" in text
+    refused.refresh_from_db()
+    assert refused.needs_reauth_since is None
+    assert not refused.incidents.filter(closed_at=None).exists()
+    assert not PollCursor.objects.filter(connection=refused, next_at__gt=timezone.now()).exists()
+    assert not PollCursor.objects.filter(connection=refused, failures__gt=0).exists()
+    assert Lane.objects.get(practice=refused.practice).next_at <= timezone.now()
+    assert tokens.read() == {"access_token": "made by the test"}
+    again = onboarding.post(reverse("admin:connection-test", args=[refused.pk])).content.decode()
+    assert "count again" not in again
+
+
+@pytest.mark.parametrize("failing", ["sign_in", "charges"])
+def test_a_test_that_fails_anywhere_leaves_the_refusal(onboarding, refused, emr, failing):
+    emr(**{failing: AuthError("ModMed refuses.", status=401)})
+    text = onboarding.post(reverse("admin:connection-test", args=[refused.pk])).content.decode()
+    assert "count again" not in text
+    refused.refresh_from_db()
+    assert refused.needs_reauth_since is not None
+    assert refused.incidents.filter(closed_at=None, kind="needs_reauth").exists()
+    assert Lane.objects.get(practice=refused.practice).next_at > timezone.now()
+
+
+def test_a_refusal_that_comes_during_a_test_stays(onboarding, connection, emr):
+    class LateRefusal(str):
+        def __str__(self) -> str:
+            circuit.refused(Connection, connection.pk, connection.practice_id, "ModMed refuses the password.")
+            return "7 locations."
+
+    emr(locations=LateRefusal())
+    onboarding.post(reverse("admin:connection-test", args=[connection.pk]))
+    connection.refresh_from_db()
+    assert connection.needs_reauth_since is not None
+
+
+@pytest.mark.parametrize("slug", sorted(slug for slug, emr in registry().items() if emr.has_part("client")))
+def test_the_first_thing_that_a_test_tries_is_to_sign_in(slug):
+    assert registry()[slug].part("client").CAPABILITIES[0].name == "sign_in"
+
+
 def test_what_is_switched_off_need_not_work(onboarding, practice, emr):
     row = Connection.objects.create(
         practice=practice, key="nx", emr="nextech_cloud", credentials={"username": "x"}
@@ -249,7 +326,7 @@ def test_a_back_fill_is_estimated_then_started_then_stopped(onboarding, connecti
     assert (row.state, row.cursor.resource) == (BackfillState.WAITING, "appointments")
     again = onboarding.post(url, wanted | {"_start": "1"}, follow=True).content.decode()
     assert "One goes on already" in again
-    assert "Back-fills" in page(onboarding, connection)
+    assert "Back-fill: Appointments" in page(onboarding, connection)
     assert "Stopped." in press(onboarding, connection, "stop_backfill").content.decode()
     row.refresh_from_db()
     assert row.state == BackfillState.STOPPED

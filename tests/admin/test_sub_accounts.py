@@ -11,6 +11,7 @@ from integrations.admin import crm_setup, subaccounts
 from integrations.contract.errors import AuthError
 from integrations.crm.budget import Known
 from integrations.models import CustomField, Opportunity, Pipeline, Stage, SubAccount, WorkflowMapping
+from integrations.sync import provision
 from tenants.models import User
 from tests.admin.conftest import TOKEN, World, signed_in
 
@@ -60,6 +61,7 @@ class PretendCrm:
 def crm(monkeypatch: pytest.MonkeyPatch) -> PretendCrm:
     found = PretendCrm()
     monkeypatch.setattr(crm_setup, "client_for", lambda account: found)
+    monkeypatch.setattr(provision, "client_for", lambda account: found)
     return found
 
 
@@ -217,7 +219,13 @@ def test_preview_names_the_missing_fields_and_makes_none(
 def test_provisioning_makes_the_missing_fields_and_keeps_the_new_list(
     world: World, specialist: User, crm: PretendCrm
 ) -> None:
-    signed_in(specialist).post(button(world.sub_account, "provision_fields"), {"_form_submitted": "True"})
+    client = signed_in(specialist)
+    client.post(button(world.sub_account, "provision_fields"), {"_form_submitted": "True"})
+    assert crm.fields == [], "a worker makes them"
+    assert "Making custom fields" in client.get(page_of(world.sub_account)).content.decode()
+    provision.carry_on_provisioning()
+    page = client.get(page_of(world.sub_account)).content.decode()
+    assert f"{len(crm.fields)} made." in page
     made = {row["name"] for row in crm.fields}
     assert {"APro Client ID", "Patient Lifetime Value"} <= made
     kept = CustomField.objects.for_practice(world.practice).values_list("name", flat=True)

@@ -11,7 +11,7 @@ from categorization.confirming import confirm
 from categorization.engine import Progress
 from categorization.models import AppointmentType, CategoryBatch, ConfirmedVia
 from integrations.sync.categories.moving import release_categories_due
-from tenants.models import User
+from tenants.models import Practice, PracticeState, User
 from tests.admin.conftest import World, signed_in
 
 LIST = "admin:categorization_appointmenttype_changelist"
@@ -251,3 +251,23 @@ def test_the_progress_says_what_came_of_it(world: World, specialist: User) -> No
 def test_results_are_told_as_people_say_them() -> None:
     told = words_of(Progress(46, 46, 41, {"another visit is booked": 3}, 0, 2, True))
     assert told == "41 contacts moved, 3 kept: another visit is booked, 2 stopped: see the parked events"
+
+
+def test_the_list_of_a_practice_that_is_being_set_up_leads_back_there(
+    world: World, specialist: User, agent: User
+) -> None:
+    def page_of(person: User, query: str) -> str:
+        answer = signed_in(person).get(reverse(LIST) + query)
+        assert answer.status_code == 200
+        return answer.content.decode()
+
+    own = f"?practice={world.practice.pk}"
+    back = reverse("setup-step", args=[world.practice.slug, "categories"])
+    assert back not in page_of(specialist, own)
+    Practice.objects.across_practices().update(state=PracticeState.ONBOARDING)
+    page = page_of(specialist, f"{own}&confirmed=no")
+    assert f'href="{back}"' in page
+    assert "Back to the set-up" in page
+    assert back not in page_of(specialist, "")
+    assert back not in page_of(agent, own)
+    assert signed_in(specialist).get(back).status_code == 200

@@ -1,11 +1,13 @@
 """Every page that staff and reviewers can open, by name, in a world that has one row of everything."""
 
 from collections.abc import Iterator
+from datetime import date
 
 from django.contrib import admin
 from django.urls import reverse
+from django.utils import timezone
 
-from integrations.models import Contact, InboundEvent
+from integrations.models import Backfill, BulkRun, Connection, Contact, InboundEvent, PollCursor, ProvisionRun
 from integrations.views.setup.progress import STEPS
 from tenants.models import User
 from tests.admin.conftest import World
@@ -19,6 +21,7 @@ def pages(world: World, boss: User, crm_contact: str, account: str) -> Iterator[
     """Name → address."""
     yield from _models(world, boss)
     yield from _own(world)
+    yield from _long_work(world, boss)
     for step, *_ in STEPS:
         yield f"set-up {step}", reverse("setup-step", args=[world.practice.slug, step])
     for step in ("stages", "categories", "test-event", "go-live"):
@@ -27,7 +30,6 @@ def pages(world: World, boss: User, crm_contact: str, account: str) -> Iterator[
     yield "set-up", "/setup/"
     yield "help", reverse("help")
     yield "a document", reverse("help-page", args=["onboarding/categories"])
-    yield "runs of many events", reverse("bulk-runs")
     yield "sandbox", f"/sandbox/?account={account}"
     yield "sandbox contact", f"/sandbox/contacts/{crm_contact}/?account={account}"
     yield "a living event", _change("integrations_inboundevent", InboundEvent.objects.across_practices())
@@ -61,3 +63,28 @@ def _own(world: World) -> Iterator[tuple[str, str]]:
     yield "review", reverse("review:types", args=[slug])
     yield "review of a practice that lives", reverse("review:types", args=["bluestone"])
     yield "invite", reverse("review:invite", args=[slug])
+
+
+def _long_work(world: World, boss: User) -> Iterator[tuple[str, str]]:
+    """A piece of each kind, and the pages that show it."""
+    practice, words = world.practice, "It is a list without Patient: add the option in the CRM."
+    polled = Connection.objects.create(practice=practice, key="modmed", emr="modmed")
+    cursor = PollCursor.objects.create(practice=practice, connection=polled, resource="appointments")
+    values = {"state": "reading", "steps": 4, "steps_expected": 12, "rows_seen": 200}
+    fill = Backfill.objects.create(practice=practice, cursor=cursor, since=date(2026, 1, 3), **values)
+    run = BulkRun.objects.create(practice=practice, kind="retry", made_by=boss)
+    states = {"Contact Type": "wrong_type", "Next Visit Date": "created", "Gender": "exists"}
+    fields = [{"name": name, "state": state} for name, state in states.items()]
+    fields[0]["words"] = words
+    made = ProvisionRun.objects.create(
+        practice=practice, sub_account=world.sub_account, fields=fields, finished_at=timezone.now()
+    )
+    yield "long work", reverse("bulk-runs")
+    yield "a retry of many", reverse("bulk-run", args=[run.pk])
+    yield "custom fields", reverse("provision-run", args=[made.pk])
+    yield "a back-fill", reverse("back-fill", args=[fill.pk])
+    yield "a connection that is read", reverse("admin:integrations_connection_change", args=[polled.pk])
+    yield (
+        "a sub-account with new fields",
+        reverse("admin:integrations_subaccount_change", args=[world.sub_account.pk]),
+    )

@@ -9,6 +9,9 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from integrations.models import (
+    Backfill,
+    BulkItem,
+    BulkRun,
     Connection,
     Effect,
     InboundEvent,
@@ -18,6 +21,8 @@ from integrations.models import (
     PatientRound,
     PollCursor,
     PollRun,
+    ProvisionRun,
+    SubAccount,
     Visit,
 )
 from integrations.sync.retention import Purged, purge
@@ -116,6 +121,7 @@ def test_a_dry_run_counts_and_deletes_nothing() -> None:
         "incidents: 0 would be deleted",
         "polls: 0 would be deleted",
         "known rows: 0 would be deleted",
+        "long work: 0 would be deleted",
     ]
     assert with_payload() == {"old"}
 
@@ -190,3 +196,47 @@ def test_the_command_says_how_many(polled: PollCursor) -> None:
     out = StringIO()
     call_command("purge", stdout=out)
     assert "polls: 1 deleted\nknown rows: 1 deleted" in out.getvalue()
+
+
+# --- long work ------------------------------------------------------------------------------------------------
+
+
+def works(cursor: PollCursor, days: float | None) -> None:
+    """A replay, a back-fill and a making of fields that were over so many days ago; None: they go on."""
+    over = None if days is None else timezone.now() - timedelta(days=days)
+    practice = cursor.practice
+    event = rows.event(cursor.connection, f"of {days}", days_old=1)
+    run = BulkRun.objects.create(practice=practice, kind="replay", total=1, finished_at=over)
+    BulkItem.objects.create(run=run, event=event)
+    Backfill.objects.create(
+        practice=practice,
+        cursor=cursor,
+        since=(timezone.now() - timedelta(days=400)).date(),
+        state="waiting" if over is None else "done",
+        finished_at=over,
+    )
+    account = SubAccount.objects.create(practice=practice, key=f"of {days}", crm_subaccount_id=f"LOC{days}")
+    ProvisionRun.objects.create(practice=practice, sub_account=account, finished_at=over)
+
+
+def over_for(model: Any) -> list[int | None]:
+    """Of those that are left, days since they were over."""
+    found = model.objects.across_practices().order_by("pk").values_list("finished_at", flat=True)
+    return [None if at is None else (timezone.now() - at).days for at in found]
+
+
+def test_long_work_goes_ninety_days_after_it_was_over_and_never_before(polled: PollCursor) -> None:
+    for days in (89, 91, None):
+        works(polled, days)
+    for model in (BulkRun, Backfill, ProvisionRun):
+        past = timezone.now() - timedelta(days=400)
+        moment = {"asked_at": past} if model is Backfill else {"made_at": past}
+        model.objects.across_practices().update(**moment)
+    assert purge(dry_run=True).long_work == 3
+    assert BulkItem.objects.across_practices().count() == 3
+    assert purge(batch=1).long_work == 3
+    for model in (BulkRun, Backfill, ProvisionRun):
+        assert over_for(model) == [89, None]
+    assert BulkItem.objects.across_practices().count() == 2
+    assert InboundEvent.objects.across_practices().count() == 3, "its events stay"
+    assert purge().long_work == 0

@@ -1,6 +1,7 @@
 """The one action of each row of "Needs attention", pressed where the row stands."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -239,12 +240,15 @@ def test_a_connection_is_tested_where_its_row_stands(specialist, modmed, monkeyp
     assert words in specialist.post(address("test", modmed), headers=HTMX).content.decode()
 
 
-def test_a_fine_test_says_that_refused_credentials_start_nothing(specialist, modmed, monkeypatch):
-    Connection.objects.filter(pk=modmed.pk).update(needs_reauth_since=timezone.now())
+def test_a_fine_test_lets_refused_credentials_count_again(specialist, modmed, monkeypatch):
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    Connection.objects.filter(pk=modmed.pk).update(needs_reauth_since=an_hour_ago)
     monkeypatch.setattr(polls, "capabilities", lambda connection: FakeEmr.CAPABILITIES)
     monkeypatch.setattr(polls, "client_for", lambda profile, patience: FakeEmr())
     answer = specialist.post(address("test", modmed), headers=HTMX)
-    assert "enter the credentials once more" in answer.content.decode()
+    assert "what waited goes on" in answer.content.decode()
+    modmed.refresh_from_db()
+    assert modmed.needs_reauth_since is None
 
 
 def test_an_emr_that_posts_gets_a_test_event(specialist, bluestone, monkeypatch):

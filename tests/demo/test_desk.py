@@ -125,3 +125,15 @@ def test_something_new_on_the_menu_is_booked_and_stays_on_it(make_desk):
     first, second = (understood(desk, desk.new_type(number)) for _ in range(2))
     assert [first.service, second.service] == ["New treatment 1", "New treatment 2"]
     assert "New treatment" in understood(desk, desk.cancel(number)).service
+
+
+def test_whoever_stands_at_a_clinic_books_there(make_desk):
+    desk = make_desk("juniper")
+    for wanted, place in (("32", 1), ("31", 0)):
+        desk.stand_at(wanted)
+        for _ in range(3):
+            number = desk.book.new_person()
+            desk.book_visit(number, service=0)
+            assert desk.book.people[number].appointments[0].site == place
+    desk.stand_at("of another practice")
+    desk.book_visit(desk.book.new_person(), service=0)

@@ -169,6 +169,15 @@ def test_of_two_appointments_the_next_one_is_meant(book):
     assert f"{left.starts_at:%b} {left.starts_at.day}" in later or left.starts_at.date() > NOW.date()
 
 
+def test_a_press_at_a_clinic_books_there(book):
+    sites = [{"id": name, "name": f"Clinic {name}", "zone": "America/Denver"} for name in ("701", "702")]
+    book.premises().furnish(sites=sites, zone="America/Denver", rare=[])
+    for site in ("701", "702") * 3:
+        serve(book.stories, "press", {"button": "book", "site": site})
+        assert f"Location/{site}" in str(book.resources("Appointment")[-1])
+    assert serve(book.stories, "press", {"button": "book", "site": "of another practice"})["patient"]
+
+
 def test_an_order_that_nobody_knows_is_none(book):
     assert serve(book.stories, "dance", {}) is None
     assert serve(book.stories, "press", {"button": "dance"}) == {"nothing": "There is no such button."}

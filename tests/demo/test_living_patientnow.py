@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from integrations.contract.demo import NEW_PATIENT, NothingToDo
-from integrations.contract.stories import MOST_PEOPLE, STANDING_DAYS, Stories
+from integrations.contract.stories import MOST_PEOPLE, STANDING_DAYS, Stories, serve
 from integrations.emrs.patientnow_pro.pretend.office import Office
 from integrations.emrs.patientnow_pro.pretend.premises import BUTTONS, Premises
 from integrations.sandbox.demo.practices import demo_practices
@@ -144,6 +144,31 @@ def test_every_button_of_the_desk_does_something(clinic):
         before = len(clinic.notices)
         clinic.tell("press", button.name, patient, None)
         assert len(clinic.notices) > before, button.name
+
+
+@pytest.mark.parametrize("site", ["31", "32"])
+def test_a_press_at_a_clinic_books_there(clinic, site):
+    for button in ("book", "new_type", "late_cancellation") * 4:
+        stories = Stories(clinic.premises(), clinic.chance, clinic.now)
+        assert serve(stories, "press", {"button": button, "service": 0, "site": site})["patient"]
+    assert {one["facility"]["id"] for one in clinic.office.all("appointments")} == {site}
+
+
+def test_a_press_means_the_appointment_at_its_own_clinic_first(clinic):
+    def press(button, site, patient=NEW_PATIENT):
+        premises = clinic.premises()
+        premises.site = site
+        number, _ = Stories(premises, clinic.chance, clinic.now).press(button, patient, 0)
+        return number, premises.told[-1][0]
+
+    patient, words = press("book", "31")
+    assert words.startswith("Booked at Juniper Old Town")
+    sooner = clinic.office.all("appointments")[-1]
+    press("book", "32", patient)
+    clinic.office.save("appointments", {**sooner, "start": "2026-03-12T16:00:00Z"})
+    assert press("cancel", "32", patient)[1].startswith("Cancelled: ")
+    assert clinic.office.known("appointments", sooner["appointmentId"])["status"] == "Booked"
+    assert press("cancel", "32", patient)[1].startswith("Cancelled at Juniper Old Town: ")
 
 
 def test_chance_leaves_alone_what_nobody_has_confirmed(clinic):

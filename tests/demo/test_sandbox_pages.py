@@ -193,6 +193,17 @@ class TestWithOurWebServer:
 class TestOfPolledEmrs:
     """Presses that change a pretend EMR's book; the next poll brings them."""
 
+    def test_a_press_on_a_clinics_tab_books_at_that_clinic(self, running, staff):
+        crm_ids = demo_practices()["juniper"].crm_ids
+        assert len(crm_ids) == 2
+        work()
+        before = {crm_id: running.summary(crm_id)["opportunities"] for crm_id in crm_ids}
+        for count, crm_id in enumerate((crm_ids[1], crm_ids[1], crm_ids[0]), start=1):
+            assert "Booked at" in press(staff, "book", account=crm_id).content.decode()
+            work()
+            added = {one: running.summary(one)["opportunities"] - before[one] for one in crm_ids}
+            assert added == {crm_ids[0]: max(0, count - 2), crm_ids[1]: min(2, count)}
+
     @pytest.fixture(params=sorted(POLLED))
     def practice(self, request, seeded):
         poll(request.param)

@@ -246,6 +246,52 @@ def test_trouble_with_the_emr_puts_it_off(bare: Connection) -> None:
     assert (row.state, row.error, row.events) == (BackfillState.DONE, "", 7)
 
 
+def remember(polled: Polled, days_ago: int) -> None:
+    """A poll of so many days ago knew the seven rows."""
+    for number in range(7):
+        KnownRow.objects.create(
+            cursor=polled.cursor(BY_TIME),
+            external_id=f"r{number}",
+            digest="x",
+            patient_id=f"p{number}",
+            updated_at=START - days_ago * DAY,
+        )
+
+
+def test_it_says_how_far_it_is_while_it_reads(bare: Connection) -> None:
+    polled, row = pretend(bare)
+    remember(polled, 29)
+    seen: list[tuple[int, int, int]] = []
+
+    def look(number: int) -> None:
+        row.refresh_from_db()
+        seen.append((row.steps, row.steps_expected, row.rows_seen))
+
+    polled.lists.between = look
+    done = run_pretend(polled)
+    # Seven rows on three pages, read twice; told between two pages.
+    assert seen == [(0, 0, 0), (1, 6, 3), (2, 6, 6), (3, 6, 7), (4, 6, 7), (5, 6, 7)]
+    assert (done.rows_seen, done.events, done.state) == (7, 7, BackfillState.DONE)
+
+
+def test_what_is_read_by_patient_is_counted_in_patients(bare: Connection) -> None:
+    polled, _ = pretend(bare)
+    remember(polled, 29)
+    polled.lists.save("line1", "one", at=START - 5 * DAY, patient="p1")
+    with polled.clocks():
+        Backfill.objects.across_practices().update(state=BackfillState.STOPPED)
+        row = backfill.ask(polled.cursor(BY_PATIENT), (START - 30 * DAY).date(), None)
+    seen: list[tuple[int, int]] = []
+
+    def look(number: int) -> None:
+        row.refresh_from_db()
+        seen.append((row.steps, row.steps_expected))
+
+    polled.lists.between = look
+    assert run_pretend(polled).state == BackfillState.DONE
+    assert seen == [(done, 7) for done in range(7)]
+
+
 def test_refused_credentials_put_it_off_until_there_are_new_ones(bare: Connection) -> None:
     polled, _ = pretend(bare)
     polled.lists.fault = lambda number: AuthError("Refused.", status=401)

@@ -1,9 +1,10 @@
 """A pretend engine: what its connections are and what a change would do is written down beforehand."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from categorization.engine import ConnectionFacts, Preview, Progress, Shift
+from categorization.models import AppointmentType
 
 NEXTECH = ConnectionFacts("nextech", "Nextech", offers_online=True, has_two_pipelines=True)
 APRO = ConnectionFacts("aestheticspro", "AestheticsPro", offers_online=False, has_two_pipelines=True)
@@ -30,7 +31,7 @@ class PretendEngine:
     def connections(self, practice_id: int) -> Mapping[str, ConnectionFacts]:
         return self.known.get(practice_id, {APRO.key: APRO})
 
-    def held(self, practice_id: int) -> Mapping[int, int]:
+    def held(self, types: Iterable[AppointmentType]) -> Mapping[int, int]:
         return {}
 
     def preview(self, practice_id: int, choices: Mapping[int, str]) -> Preview:

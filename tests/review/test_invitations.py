@@ -133,6 +133,41 @@ def test_who_has_a_password_keeps_it_and_signs_in(
     assert sent.accepted_at is not None
 
 
+def test_staff_who_sign_in_at_their_own_sign_in_have_come(practice: Practice, specialist: User) -> None:
+    boss = person("boss@example.com", practice, Role.ADMINISTRATOR)
+    sent = invite(practice, boss.email, specialist, BASE)
+    page = signed_in(specialist).get("/review/bluestone/invite/").content.decode()
+    assert "Not opened yet" in page
+    refused = Client().post("/login/", {"username": boss.email, "password": "not this one"})
+    sent.refresh_from_db()
+    assert (refused.status_code, sent.accepted_at) == (200, None)
+    answer = Client().post("/login/", {"username": boss.email, "password": PASSWORD})
+    sent.refresh_from_db()
+    assert (answer.status_code, sent.accepted_at is not None) == (302, True)
+    page = signed_in(specialist).get("/review/bluestone/invite/").content.decode()
+    assert "Accepted " in page
+    assert "Not opened yet" not in page
+
+
+def test_who_is_signed_in_already_and_follows_the_link_has_come(practice: Practice, specialist: User) -> None:
+    boss = person("boss@example.com", practice, Role.ADMINISTRATOR)
+    client = signed_in(boss)
+    sent = invite(practice, boss.email, specialist, BASE)
+    html = client.get(link_in()).content.decode()
+    [way_on] = re.findall(r'href="(/review/sign-in/[^"]*)"', html)
+    assert client.get(way_on).url == "/review/bluestone/"
+    sent.refresh_from_db()
+    assert sent.accepted_at is not None
+
+
+def test_nobody_else_has_come_when_somebody_signs_in(
+    invitation: Invitation, practice: Practice, reviewer: User
+) -> None:
+    Client().post("/review/sign-in/", {"username": reviewer.email, "password": PASSWORD})
+    invitation.refresh_from_db()
+    assert invitation.accepted_at is None
+
+
 def test_staff_of_the_practice_keep_their_role(practice: Practice, specialist: User) -> None:
     boss = person("boss@example.com", practice, Role.ADMINISTRATOR)
     invite(practice, "boss@example.com", specialist, BASE)

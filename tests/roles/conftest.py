@@ -11,7 +11,15 @@ from django.test import Client
 from django.urls import reverse
 
 from categorization.models import CategoryBatch, CategoryChange, ConfirmedVia, Invitation
-from integrations.models import Backfill, BulkRun, Connection, LedgerState, PollCursor, SubAccount
+from integrations.models import (
+    Backfill,
+    BulkRun,
+    Connection,
+    LedgerState,
+    PollCursor,
+    ProvisionRun,
+    SubAccount,
+)
 from integrations.sandbox.demo.door import Door
 from integrations.sandbox.demo.practices import demo_practices
 from integrations.views import sandbox, sandbox_creates
@@ -37,6 +45,8 @@ class Sample:
     idle_account: SubAccount
     member: User
     run: BulkRun
+    fields: ProvisionRun
+    fill: Backfill
     undone: dict[str, CategoryBatch] = field(default_factory=dict)
 
     def client(self, who: str) -> Client:
@@ -126,13 +136,15 @@ def _people(world: World, other: World, root: User) -> dict[str, User]:
 def _more_rows(practice: Practice) -> dict[str, Any]:
     polled = Connection.objects.create(practice=practice, key="modmed", emr="modmed")
     cursor = PollCursor.objects.create(practice=practice, connection=polled, resource="appointments")
-    Backfill.objects.create(practice=practice, cursor=cursor, since=date(2026, 1, 1))
+    idle_account = SubAccount.objects.create(
+        practice=practice, key="idle", crm_subaccount_id="LOC-idle", token="t"
+    )
     return {
+        "fill": Backfill.objects.create(practice=practice, cursor=cursor, since=date(2026, 1, 1)),
+        "fields": ProvisionRun.objects.create(practice=practice, sub_account=idle_account),
         "polled": polled,
         "idle": Connection.objects.create(practice=practice, key="idle", emr="aestheticspro", state="paused"),
-        "idle_account": SubAccount.objects.create(
-            practice=practice, key="idle", crm_subaccount_id="LOC-idle", token="t"
-        ),
+        "idle_account": idle_account,
         "run": BulkRun.objects.create(practice=practice, kind="retry"),
         "member": person("member@example.com", practice, Role.SUPPORT),
     }

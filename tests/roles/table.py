@@ -56,6 +56,7 @@ REVEAL = _line("Reveal a stored payload, with a reason", A, O, S)
 RETRY = _line("Retry or replay an event", A, O, S)
 PREVIEW = _line("Preview an event under today's settings", A, O, S)
 BULK = _line("Retry or replay many events at once; see how far it is", A, O, S)
+LONG_WORK = _line("Long work: list; how far back-fills and custom fields are", A, O, S)
 SETTLE_WRITE = _line("Say whether a write in doubt happened", A, O, S)
 SETTLE_PAYMENT = _line("Say whether a payment in doubt is in the CRM", A, O, S)
 ANSWER = _line("Answer an identity question", A, O, S)
@@ -216,7 +217,12 @@ _OWN = {
     "attention-answer": Page(NOBODY, ANSWER),
     "attention-retry-create": Page(NOBODY, CREATE),
     "attention-retry-event": Page(NOBODY, RETRY),
-    "bulk-runs": Page(BULK, NOBODY),
+    "bulk-runs": Page(LONG_WORK, NOBODY),
+    "provision-run": Page(LONG_WORK, NOBODY),
+    "provision-run-progress": Page(LONG_WORK, NOBODY),
+    "back-fill": Page(LONG_WORK, NOBODY),
+    "back-fill-progress": Page(LONG_WORK, NOBODY),
+    "back-fill-stop": Page(NOBODY, TEST_CONNECTION),
     "bulk-run": Page(BULK, NOBODY),
     "bulk-run-progress": Page(BULK, NOBODY),
     "admin:search": Page(HOME, HOME),

@@ -71,6 +71,8 @@ def values(sample: Sample, name: str, who: str) -> dict[str, str]:
         "name": "board.png" if name == "help-image" else "support",
         "account_id": str(world.sub_account.pk),
         "run_id": str(sample.run.pk),
+        "provision_id": str(sample.fields.pk),
+        "backfill_id": str(sample.fill.pk),
         "app_label": "integrations",
         "url": "no-such-page",
         "rest": "1/1",

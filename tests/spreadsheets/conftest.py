@@ -1,6 +1,6 @@
 """A practice with types of two connections, people in every role, and an engine that answers what it is told."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -31,7 +31,7 @@ class FakeEngine:
     def connections(self, practice_id: int) -> Mapping[str, ConnectionFacts]:
         return {}
 
-    def held(self, practice_id: int) -> Mapping[int, int]:
+    def held(self, types: Iterable[AppointmentType]) -> Mapping[int, int]:
         return self.waiting
 
     def preview(self, practice_id: int, choices: Mapping[int, str]) -> Preview:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
+from axconnect.bench.volume.copying import tidy
 from axconnect.bench.volume.events import make_events
 from axconnect.bench.volume.open_ends import make_open_ends
 from axconnect.bench.volume.people import make_people
@@ -40,6 +41,7 @@ def fill(volume: Volume) -> Iterator[tuple[str, int]]:
     for rows in make_events(practices, volume.events, now, rng):
         yield "events and writes", rows
     yield "open ends", make_open_ends(practices, now, rng)
+    tidy()
 
 
 def holds_real_data() -> bool:

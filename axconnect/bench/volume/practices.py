@@ -19,8 +19,6 @@ from tenants.models import Location, Practice, PracticeKind, PracticeState
 PREFIX = "volume-"
 ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles")
 LOCATIONS = 3
-# Nothing is ever sent for these practices.
-NO_TOKEN = "none"
 
 
 @dataclass(slots=True)
@@ -121,7 +119,6 @@ def _accounts(practice: Practice, number: int) -> list[SubAccount]:
             key=key,
             is_default=key == "main",
             crm_subaccount_id=f"VOLUME{number}{key.upper()}",
-            token=NO_TOKEN,
         )
         for key in ("main", "spa")[: 1 + number % 2]
     ]

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db.models import Max
 
-from axconnect.bench import creates, polls
+from axconnect.bench import creates, pages, polls
 from axconnect.bench.accept import measure
 from axconnect.bench.end_to_end import Result, Shape, stack
 from axconnect.bench.processes import postgres_programs
@@ -28,8 +28,13 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=2)
         parser.add_argument("--lanes", type=int, default=8)
         parser.add_argument(
-            "--only", choices=["accept", "deliver", "polls", "creates"], help="leave the other parts out"
+            "--only",
+            choices=["accept", "deliver", "polls", "creates", "pages"],
+            help="leave the other parts out; pages are measured on SQLite only when they are asked for",
         )
+        parser.add_argument("--rows", type=int, default=1_000_000, help="events behind the pages")
+        parser.add_argument("--contacts", type=int, default=50_000, help="contacts behind the pages")
+        parser.add_argument("--practices", type=int, default=40, help="practices behind the pages")
         parser.add_argument(
             "--connections", type=int, nargs="+", default=[100, 1000], help="connections that are polled"
         )
@@ -41,6 +46,7 @@ class Command(BaseCommand):
         for name in ("--times", "--seed-polls"):
             parser.add_argument(name, type=int, help=SUPPRESS)
         parser.add_argument("--emr", help=SUPPRESS)
+        parser.add_argument("--time-pages", action="store_true", help=SUPPRESS)
         parser.add_argument("--poll-all", action="store_true", help=SUPPRESS)
         parser.add_argument("--polled-since", type=float, help=SUPPRESS)
 
@@ -51,6 +57,8 @@ class Command(BaseCommand):
             if database == "postgres" and postgres_programs() is None:
                 self.stdout.write("PostgreSQL is not installed: left out.")
                 continue
+            if options["only"] == "pages" or (options["only"] is None and database == "postgres"):
+                self._pages(database, options)
             if options["only"] in (None, "polls"):
                 self._polls(database, options)
             if options["only"] in (None, "creates"):
@@ -71,11 +79,26 @@ class Command(BaseCommand):
             polls.seed(options["seed_polls"], options["emr"])
         elif options["poll_all"]:
             polls.poll_all()
+        elif options["time_pages"]:
+            self.stdout.write(json.dumps(pages.time_pages()))
         elif options["polled_since"]:
             self.stdout.write(json.dumps(polls.polled_since(options["polled_since"])))
         else:
             return False
         return True
+
+    def _pages(self, database: str, options: dict[str, Any]) -> None:
+        rows = options["rows"]
+        said, timings = pages.measure(
+            database, events=rows, contacts=options["contacts"], practices=options["practices"]
+        )
+        self.stdout.write(f"{database}, pages over {rows:,} events; filled in {said}")
+        for line in pages.table(timings):
+            self.stdout.write(line)
+        met, fixed = sum(one.is_met for one in timings), sum(one.is_fixed for one in timings)
+        self.stdout.write(
+            f"{met} of {len(timings)} meet the target; {fixed} ask no more queries than with few rows."
+        )
 
     def _polls(self, database: str, options: dict[str, Any]) -> None:
         latency, at_once = options["emr_latency"], options["polls_at_once"]

@@ -91,7 +91,7 @@ MANIFEST = Manifest(
         ),
         Switch(
             "create_tag_aliases",
-            "Other tags that create a patient",
+            "More tags that create a patient",
             default=[],
             help="Tags beside modmed-create, separated by commas, that create the contact in ModMed.",
         ),

@@ -10,7 +10,8 @@ from integrations.sync.retention import purge
 class Command(BaseCommand):
     help = (
         "Deletes payloads and bodies of writes older than PAYLOAD_DAYS of events that are finished, incidents "
-        "closed for 90 days, polls of more than 3 days ago, and what is known of rows that no poll reads again. "
+        "closed for 90 days, long work that has been over for 90 days, polls of more than 3 days ago, and what "
+        "is known of rows that no poll reads again. "
         "What became of each event stays, and so do the copies of notes."
     )
 
@@ -25,3 +26,4 @@ class Command(BaseCommand):
         self.stdout.write(f"incidents: {done.incidents} {verb}")
         self.stdout.write(f"polls: {done.polls} {verb}")
         self.stdout.write(f"known rows: {done.rows} {verb}")
+        self.stdout.write(f"long work: {done.long_work} {verb}")

@@ -68,9 +68,14 @@ class BookDesk:
         menu = [service_at(place) for place in range(len(SERVICES) + added)]
         return DeskState(found, [f"{one.name} · ${one.price}" for one in menu], is_down)
 
-    def press(self, button: str, patient: str, service: int | None) -> Pressed:
+    def press(self, button: str, patient: str, service: int | None, site: str = "") -> Pressed:
         """See DemoDesk."""
-        return self._at_desk(lambda desk: self._press(desk, button, patient, service))
+
+        def at_site(desk: Desk) -> Pressed:
+            desk.stand_at(site)
+            return self._press(desk, button, patient, service)
+
+        return self._at_desk(at_site)
 
     def _press(self, desk: Desk, button: str, patient: str, service: int | None) -> Pressed:
         if desk.book.is_down:

@@ -27,6 +27,11 @@ class Desk:
     def __init__(self, practice: DemoPractice, book: Book, chance: random.Random, now: datetime) -> None:
         self.practice, self.book, self.chance, self.now = practice, book, chance, now
         self.sites, self.clinicians = sites_of(practice), clinicians_of(practice)
+        self._site: int | None = None
+
+    def stand_at(self, site_id: str) -> None:
+        """Whoever books now books at this clinic; "" or one that is not the practice's: each at their own."""
+        self._site = next((place for place, site in enumerate(self.sites) if site.id == site_id), None)
 
     def client(self, number: int) -> Client:
         return person(self.practice, number)
@@ -44,7 +49,7 @@ class Desk:
             days_ahead = 0 if self.chance.random() < 0.6 else self.chance.randint(1, 21)
         entry = self._happens(number)
         entry.is_on_file = True
-        site = number % len(self.sites)
+        site = number % len(self.sites) if self._site is None else self._site
         appointment = Appointment(
             id=self.practice.number * 100_000 + self.book.new_visit_id(),
             starts_at=self._slot(site, days_ahead).isoformat(),

@@ -1,6 +1,6 @@
 """What the review pages ask of the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from categorization.engine import ConnectionFacts, Preview, Progress
 from categorization.models import AppointmentType
@@ -26,10 +26,9 @@ class Answers:
             for one in profile.connections.values()
         }
 
-    def held(self, practice_id: int) -> Mapping[int, int]:
-        """Type id → how many events wait for it."""
-        rows = AppointmentType.objects.for_practice(practice_id)
-        return held_by_type(practice_id, rows)
+    def held(self, types: Iterable[AppointmentType]) -> Mapping[int, int]:
+        """Type id → how many events wait for it, of these types."""
+        return held_by_type(types)
 
     def preview(self, practice_id: int, choices: Mapping[int, str]) -> Preview:
         """Who would move if these types counted so."""

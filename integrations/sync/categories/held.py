@@ -8,21 +8,31 @@ from categorization.models import AppointmentType
 from integrations.models import EventState, HeldFor, InboundEvent
 from integrations.models.narrowing import open_events
 
+# Practice id, connection key, name and purpose.
+Place = tuple[int, str, str, str]
 
-def held_by_type(practice_id: int, rows: Iterable[AppointmentType]) -> dict[int, int]:
-    """Type id → how many events wait for it. An event that names several purposes waits for each of them, and for
-    the type whatever its purpose."""
+
+def held_by_type(rows: Iterable[AppointmentType]) -> dict[int, int]:
+    """Type id → how many events wait for it, in one query for all practices of these types. An event that names
+    several purposes waits for each of them, and for the type whatever its purpose."""
+    rows = list(rows)
+    counts = _counts({row.practice_id for row in rows})
+    found = ((row.pk, counts.get((row.practice_id, *row.key), 0)) for row in rows)
+    return {pk: count for pk, count in found if count}
+
+
+def _counts(practice_ids: set[int]) -> dict[Place, int]:
     waiting = (
-        open_events(InboundEvent.objects.for_practice(practice_id))
-        .filter(state=EventState.HELD, held_for=HeldFor.CATEGORY)
+        open_events(InboundEvent.objects.across_practices())
+        .filter(state=EventState.HELD, held_for=HeldFor.CATEGORY, practice_id__in=practice_ids)
         .order_by()
-        .values_list("connection_id", "held_key")
-        .annotate(Count("pk"))
+        .values_list("practice_id", "held_key")
+        .annotate(count=Count("*"))
     )
-    counts: dict[tuple[str, str, str], int] = {}
-    for _, held_key, count in waiting:
+    counts: dict[Place, int] = {}
+    for practice_id, held_key, count in waiting if practice_ids else ():
         connection_key, name, *purposes = held_key.split("|")
         for purpose in ("", *purposes):
-            key = (connection_key, name, purpose)
-            counts[key] = counts.get(key, 0) + count
-    return {row.pk: counts[row.key] for row in rows if row.key in counts}
+            place = (practice_id, connection_key, name, purpose)
+            counts[place] = counts.get(place, 0) + count
+    return counts

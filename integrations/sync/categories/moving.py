@@ -179,8 +179,11 @@ def _stages(contact_ids: Iterable[int]) -> dict[int, dict[str, str]]:
 def progress(batch_id: int) -> Progress | None:
     """How far a change of categories is carried out; None where it was none of ours."""
     release = Release.objects.across_practices().filter(batch_id=batch_id).first()
-    if release is None:
-        return None
+    return progress_of(release) if release is not None else None
+
+
+def progress_of(release: Release) -> Progress:
+    """How far it is, or what came of it."""
     if release.finished_at is not None:
         return _from_json(release.result)
     return _read(release)

@@ -41,7 +41,7 @@ def preview(practice_id: int, choices: Mapping[int, str]) -> Preview:
         contacts += 1
         moving += any(step.moves for step in found)
         shifts.update(found)
-    held = held_by_type(practice_id, rows)
+    held = held_by_type(rows)
     return Preview(len(visits), contacts, moving, _in_words(shifts), sum(held.values()))
 
 

@@ -6,9 +6,9 @@ Each row becomes an event of the lowest priority, whatever is known of it alread
 import logging
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -23,7 +23,7 @@ from integrations.contract.errors import (
     RejectedError,
     TransientError,
 )
-from integrations.contract.protocols import PollClient, Resource
+from integrations.contract.protocols import Page, Pages, Resource
 from integrations.models import (
     Backfill,
     BackfillState,
@@ -74,14 +74,19 @@ class Claimed:
 
 def estimate(cursor: PollCursor, resource: Resource, calls_per_second: float, since: date) -> Estimate:
     """About how many rows and calls a back-fill from ``since`` makes, from how many rows a day are known."""
-    today = timezone.now().date()
-    count, days = _known(cursor, resource, since, today)
-    wanted = max(1, (today - since).days)
-    expected = count if wanted <= days else math.ceil(count / max(1, days) * wanted)
+    expected = _expected(cursor, resource, since)
     emr_calls = math.ceil(expected / ROWS_A_PAGE) + 1 + expected * EMR_CALLS_A_ROW
     crm_calls = expected * CRM_CALLS_A_ROW
     seconds = max(emr_calls / calls_per_second, crm_calls / CRM_CALLS_A_SECOND)
     return Estimate(expected, emr_calls, crm_calls, max(1, math.ceil(seconds / 60)))
+
+
+def _expected(cursor: PollCursor, resource: Resource, since: date) -> int:
+    """About how many rows there are, from how many a day are known."""
+    today = timezone.now().date()
+    count, days = _known(cursor, resource, since, today)
+    wanted = max(1, (today - since).days)
+    return count if wanted <= days else math.ceil(count / max(1, days) * wanted)
 
 
 def _known(cursor: PollCursor, resource: Resource, since: date, today: date) -> tuple[int, int]:
@@ -157,14 +162,18 @@ def run(claimed: Claimed, profile: PracticeProfile, is_stopping: Callable[[], bo
             raise ShutOut
         result.calls += 1
 
+    client = _Watched(client_for(connection, on_call=count, patience=PATIENCE_SECONDS))
+    patients = _patients(row, resource)
+
     def go_on() -> None:
         if is_stopping():
             raise Stopped
-        _update(claimed, lease_until=timezone.now() + LEASE)
+        _update(claimed, lease_until=timezone.now() + LEASE, **client.seen(expected, patients))
 
-    client = client_for(connection, on_call=count, patience=PATIENCE_SECONDS)
     try:
-        reading = _read(client, row, resource, go_on)
+        expected = _expected(row.cursor, resource, row.since)
+        _update(claimed, started_at=started, steps=0, steps_expected=len(patients), rows_seen=0)
+        reading = _read(client, row, resource, patients, go_on)
         with transaction.atomic():
             made = _store(row, resource, reading)
             over = _over(_cut_short(reading))
@@ -221,14 +230,59 @@ def _failed(claimed: Claimed, error: Exception, words: str, connection_id: int, 
     _update(claimed, **_over(words))
 
 
-def _read(client: PollClient, row: Backfill, resource: Resource, go_on: Callable[[], None]) -> Reading:
+def _patients(row: Backfill, resource: Resource) -> list[str]:
+    """Those who are read one by one; none where the resource is read as a whole."""
+    if not resource.is_by_patient:
+        return []
+    return rounds.patients_since(row.cursor, datetime.combine(row.since, time(), UTC))
+
+
+@dataclass
+class _Watched:
+    """A client that counts what it brings."""
+
+    client: Pages
+    pages: int = 0
+    patients: set[str] = field(default_factory=set)
+    ids: set[str] = field(default_factory=set)
+    longest: int = 1
+
+    def page(
+        self,
+        resource: Resource,
+        since: datetime | None,
+        token: str,
+        *,
+        patient_id: str = "",
+        dated_from: date | None = None,
+    ) -> Page:
+        """See Pages."""
+        page = self.client.page(resource, since, token, patient_id=patient_id, dated_from=dated_from)
+        self.pages += 1
+        self.patients.add(patient_id)
+        self.ids |= {row.external_id for row in page.rows}
+        self.longest = max(self.longest, len(page.rows))
+        return page
+
+    def seen(self, expected: int, patients: Sequence[str]) -> dict[str, object]:
+        """How far the reading is. A list of several pages is read twice, to be sure of it."""
+        seen: dict[str, object] = {"rows_seen": len(self.ids), "error": ""}
+        if patients:
+            return seen | {"steps": len(self.patients), "steps_expected": len(patients)}
+        pages = 2 * math.ceil(max(expected, len(self.ids)) / self.longest)
+        return seen | {"steps": self.pages, "steps_expected": max(pages, self.pages + 1)}
+
+
+def _read(
+    client: Pages, row: Backfill, resource: Resource, patients: Sequence[str], go_on: Callable[[], None]
+) -> Reading:
     since = datetime.combine(row.since, time(), UTC)
     if resource.has_dates:
         return read_calmly(client, resource, None, dated_from=row.since, between_pages=go_on)
     if not resource.is_by_patient:
         return read_calmly(client, resource, since, between_pages=go_on)
     whole = Reading()
-    for patient_id in rounds.patients_since(row.cursor, since):
+    for patient_id in patients:
         go_on()
         with suppress(RejectedError, MalformedPayload):  # one patient must not stand in the way of the others
             whole.take(read_all(client, resource, None, patient_id=patient_id, between_pages=go_on))

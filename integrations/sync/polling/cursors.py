@@ -191,9 +191,15 @@ def poll_now(cursor_ids: Iterable[int]) -> int:
 
 
 def credentials_changed(connection_id: int) -> int:
-    """New credentials were entered: forget the tokens of the old ones, read the list of appointment types and poll
-    everything at once, resources that were refused too. How many cursors. Call it after ``circuit.reauthenticated``."""
+    """New credentials were entered: forget the tokens of the old ones, and read everything at once. How many
+    cursors. Call it after ``circuit.reauthenticated``."""
     StoredTokens(connection_id).forget()
+    return read_everything(connection_id)
+
+
+def read_everything(connection_id: int) -> int:
+    """Read the list of appointment types and poll everything at once, resources that were refused too. How many
+    cursors."""
     TypePull.objects.across_practices().filter(connection_id=connection_id).update(next_at=timezone.now())
     rows = PollCursor.objects.across_practices().filter(connection_id=connection_id)
     return rows.update(next_at=timezone.now(), failures=0)

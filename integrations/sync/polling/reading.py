@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from integrations.contract.errors import RejectedError
-from integrations.contract.protocols import PollClient, Resource, Row
+from integrations.contract.protocols import Pages, Resource, Row
 from integrations.sync.polling.rows import clean, digest_of
 
 MOST_PAGES = 2000
@@ -76,7 +76,7 @@ def _is_newer(row: Row, known: Row) -> bool:
 
 
 def read_all(
-    client: PollClient,
+    client: Pages,
     resource: Resource,
     since: datetime | None,
     *,
@@ -112,7 +112,7 @@ def read_all(
 
 
 def read_calmly(
-    client: PollClient,
+    client: Pages,
     resource: Resource,
     since: datetime | None,
     *,

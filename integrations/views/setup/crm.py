@@ -1,17 +1,19 @@
 """Where the practice's contacts live in the CRM: id and token, tested; the custom fields that have to exist."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 
-from integrations.admin.crm_setup import Json, manifests_of, provision, stored_plans
+from integrations.admin.crm_setup import Json, stored_plans
 from integrations.admin.crm_test import TriedCall, try_sub_account
 from integrations.models import SubAccount
+from integrations.sync.provision import begin, manifests_of
+from integrations.views.long_work import fields_work
 from integrations.views.setup.forms import AccountForm, free_slug
 from integrations.views.setup.pages import accounts_of, chosen, show, step_page, to_step
-from tenants.models import Practice
+from tenants.models import Practice, User
 from tenants.scoped_admin import UserError
 
 
@@ -56,15 +58,7 @@ def _provision(request: HttpRequest, practice: Practice, row: SubAccount | None)
         raise Http404("There is no such sub-account.")
     if not manifests_of(row):
         raise UserError("Choose the EMR first: the fields depend on it.")
-    plans = provision(row)
-    made = sum(len(plan["made"]) for plan in plans)
-    refused = [words for plan in plans for words in plan["wrong"]]
-    if made:
-        messages.success(request, f"{made} field{'s' if made != 1 else ''} made in the CRM.")
-    elif not refused:
-        messages.success(request, "Nothing to make: every field is there.")
-    for words in refused:
-        messages.error(request, words)
+    begin(row, cast(User, request.user))
     return to_step(practice, "sub-accounts", account=row.key)
 
 
@@ -75,6 +69,7 @@ def _shown(
     form: AccountForm,
     tried: Sequence[TriedCall],
 ) -> dict[str, Any]:
+    works = fields_work([row]) if row is not None else []
     plans: list[Json] = stored_plans(row) if row is not None and row.fields_fetched_at else []
     return {
         "account": row,
@@ -85,5 +80,7 @@ def _shown(
         "has_emr": row is not None and bool(manifests_of(row)),
         "plans": plans,
         "missing": sum(len(plan["missing"]) for plan in plans),
+        "works": works,
+        "is_making": any(not work.is_finished for work in works),
         "was_tested": "tested" in request.GET,
     }

@@ -22,7 +22,6 @@ from integrations.admin.connection_form import (
     switch_field,
     ticked,
 )
-from integrations.admin.polls import Tried
 from integrations.contract.manifest import Manifest, Way
 from integrations.emrs import registry
 from integrations.models import Connection
@@ -148,7 +147,7 @@ def credentials_step(request: HttpRequest, practice: Practice) -> HttpResponse:
     row = chosen(request, "connection", connections)
     if row is None:
         return show(request, practice, "credentials", connection=None)
-    fresh_secret, tried, form = "", [], _form(row)
+    fresh_secret, trial, form = "", polls.Trial([]), _form(row)
     if request.method == "POST":
         if "new_secret" in request.POST:
             fresh_secret = _new_secret(row)
@@ -160,10 +159,10 @@ def credentials_step(request: HttpRequest, practice: Practice) -> HttpResponse:
                 if "test" not in request.POST or not polls.capabilities(row):
                     messages.success(request, "Saved.")
                     return to_step(practice, "credentials", connection=row.key)
-                tried = polls.try_all(row, request.user)
+                trial = polls.try_all(row, request.user)
                 form = _form(row)
     return show(
-        request, practice, "credentials", **_shown(row, connections, form, tried), fresh_secret=fresh_secret
+        request, practice, "credentials", **_shown(row, connections, form, trial), fresh_secret=fresh_secret
     )
 
 
@@ -189,9 +188,9 @@ def _takes_secret(manifest: Manifest) -> bool:
 
 
 def _shown(
-    row: Connection, connections: Sequence[Connection], form: ConnectionForm, tried: Sequence[Tried]
+    row: Connection, connections: Sequence[Connection], form: ConnectionForm, trial: polls.Trial
 ) -> dict[str, Any]:
-    manifest, wanted = manifest_of(row), polls.capabilities(row)
+    manifest, wanted, tried = manifest_of(row), polls.capabilities(row), trial.tried
     wrong = polls.wrong_credentials(manifest, tried)
     names = [credential_field(field.name) for field in manifest.credentials]
     removals = [name for field in manifest.credentials if (name := removal_field(field.name)) in form.fields]
@@ -207,7 +206,8 @@ def _shown(
         "wanted": wanted,
         "tried": tried,
         "untried": wanted[len(tried) :] if tried else [],
-        "is_fine": bool(tried) and all(one.is_fine for one in tried),
+        "is_fine": trial.is_fine,
+        "is_lifted": trial.is_lifted,
         "wrong": {credential_field(field.name) for field in wrong},
         "wrong_words": [field.label for field in wrong],
         "tested": (row.ticks or {}).get("credentials_tested"),

@@ -10,9 +10,10 @@ from django.http import HttpRequest, HttpResponse
 
 from integrations.admin import live_state
 from integrations.sync.golive import Check, State, is_ready
+from integrations.views.long_work import fields_work
 from integrations.views.setup.emr import tick
 from integrations.views.setup.forms import ReasonForm
-from integrations.views.setup.pages import show, step_page, to_step
+from integrations.views.setup.pages import accounts_of, show, step_page, to_step
 from integrations.views.setup.progress import TITLES, Progress, link_to, progress_of, step_of
 from tenants.models import Practice
 from tenants.roles import Right, may
@@ -63,6 +64,7 @@ def live_step(request: HttpRequest, practice: Practice) -> HttpResponse:
         may_override=may(request.user, Right.GO_LIVE, practice),
         form=ReasonForm(),
         means=live_state,
+        works=fields_work(accounts_of(practice)),
     )
 
 

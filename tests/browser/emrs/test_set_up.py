@@ -1,8 +1,11 @@
 """From nothing to live in a real Chromium: a plastic surgery on ModMed."""
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from integrations.models import Connection
+from integrations.sync.provision import carry_on_provisioning
 from tenants.models import Practice, PracticeState
 from tests.browser.conftest import in_a_thread
 from tests.polling.offices import CRM_ID, TOKEN, people_at, poll_and_work, visit_at
@@ -47,7 +50,13 @@ def test_a_practice_goes_from_nothing_to_live(tab, crm, firm):
     tab.locator("[name=token]").fill(TOKEN)
     tab.get_by_role("button", name="Save and test").click()
     tab.get_by_role("button", name="Make the").click()
-    expect(main(tab)).to_contain_text("made in the CRM")
+    expect(main(tab)).to_contain_text("Making custom fields")
+    expect(tab.locator(".axw-plan")).to_contain_text("Missing")
+    in_a_thread(carry_on_provisioning)
+    # The bar moves by itself, and the list below it is read again.
+    expect(main(tab).get_by_text(re.compile(r"^\d+ made\.$"))).to_be_visible()
+    expect(tab.locator(".axw-plan")).not_to_contain_text("Missing")
+    expect(tab.get_by_role("button", name="Make the")).to_have_count(0)
 
     # With one sub-account nobody has to say where locations go.
     tab.get_by_role("link", name="Next: Stages").click()

@@ -87,6 +87,7 @@ class Desk:
 
     def __init__(self, firm: Firm, chance: Chance) -> None:
         self.firm, self.chance, self.now = firm, chance, firm.now
+        self.site = ""
         self.front = FrontDesk(firm, chance)
         self.kept: Json = firm.kept.setdefault("stories", {})
 
@@ -153,7 +154,7 @@ class Desk:
 
     def book(self, patient_id: str, service: str, starts_at: datetime, changed_at: datetime) -> Ahead:
         """See Premises. ``starts_at`` is what the clock on the clinic's wall says."""
-        site = self.chance.choice(self.firm.all("Location"))["id"]
+        site = self.site if self.firm.find("Location", self.site) else self._any_site()
         made = self.front.book(
             patient_id,
             type=self._type(service),
@@ -207,6 +208,9 @@ class Desk:
         zone = self._zone(participant_id(appointment, "Location"))
         name = appointment["appointmentType"]["text"]
         return Ahead(appointment["id"], appointment["status"], starts_at.astimezone(zone), name)
+
+    def _any_site(self) -> str:
+        return str(self.chance.choice(self.firm.all("Location"))["id"])
 
     def _zone(self, site_id: str) -> ZoneInfo:
         return ZoneInfo(self.kept.get("zones", {}).get(site_id) or self.kept.get("zone", "UTC"))

@@ -95,6 +95,7 @@ class Desk:
 
     def __init__(self, practice_id: str, file: Json, chance: Chance, now: datetime) -> None:
         self.practice_id, self.file, self.chance, self.now = practice_id, file, chance, now
+        self.site = ""
         self.kept: Json = file.setdefault("stories", {})
 
     def furnish(self, sites: Sequence[Mapping[str, str]], zone: str, rare: Sequence[str]) -> None:
@@ -155,7 +156,8 @@ class Desk:
     def book(self, patient_id: str, service: str, starts_at: datetime, changed_at: datetime) -> Ahead:
         """See Premises. Some book online, which leaves a status of the practice's own."""
         kind, purpose = self._named(service)
-        site = self.chance.choice(self._sites())
+        sites = self._sites()
+        site = self.chance.choice([one for one in sites if one.id == self.site] or sites)
         visit = Visit(
             id=str(FIRST_APPOINTMENT_ID + self._number()),
             patient=self._entry(patient_id),

@@ -74,6 +74,7 @@ class Premises:
 
     def __init__(self, office: Office, practice_id: str, chance: Chance) -> None:
         self.office, self.chance = office, chance
+        self.site = ""
         self.desk = FrontDesk(office, practice_id, chance)
         self.kept: Json = office.kept.setdefault("stories", {})
         self.told: list[tuple[str, Json]] = []
@@ -124,8 +125,9 @@ class Premises:
 
     def ahead(self, patient_id: str) -> Sequence[Ahead]:
         """See contract.stories.Premises."""
-        own = [_ahead(one) for one in self._open() if one["patientId"] == patient_id]
-        return sorted(own, key=lambda one: one.starts_at)
+        own = [one for one in self._open() if one["patientId"] == patient_id]
+        found = [(bool(self._elsewhere(one)), _ahead(one)) for one in own]
+        return [one for _, one in sorted(found, key=lambda each: (each[0], each[1].starts_at))]
 
     def now_there(self) -> datetime:
         """See contract.stories.Premises."""
@@ -147,7 +149,8 @@ class Premises:
     def book(self, patient_id: str, service: str, starts_at: datetime, changed_at: datetime) -> Ahead:
         """See contract.stories.Premises. Now and then somebody goes to another clinic than the time before."""
         sites = self.office.sites
-        site = sites[(int(patient_id) + (self.chance.random() < 0.2)) % len(sites)]
+        usual = sites[(int(patient_id) + (self.chance.random() < 0.2)) % len(sites)]
+        site = next((one for one in sites if one.id == self.site), usual)
         now, self.office.now = self.office.now, changed_at
         at = starts_at.replace(tzinfo=ZoneInfo(site.time_zone))
         notice = self.desk.book(patient_id, type=service, facility=site.id, starts_at=at)
@@ -166,7 +169,8 @@ class Premises:
                 self._unpaid()[record["patientId"]] = appointment.id
         else:
             notice = self.desk.set_status(appointment.id, STATUSES[name])
-        self._tell(f"{self.appointment_acts[name]}: {_what(appointment)}", notice)
+        where = self._elsewhere(record)
+        self._tell(f"{self.appointment_acts[name]}{where}: {_what(appointment)}", notice)
 
     def move(self, appointment: Ahead, starts_at: datetime) -> Ahead:
         """See contract.stories.Premises."""
@@ -174,8 +178,10 @@ class Premises:
         if at.date() == appointment.starts_at.date():
             at += timedelta(days=1)
         notice = self.desk.move(appointment.id, at)
-        moved = _ahead(self.office.known("appointments", appointment.id))
-        self._tell(f"Rescheduled: {_what(appointment)} moves to {_day(moved.starts_at)}", notice)
+        record = self.office.known("appointments", appointment.id)
+        moved = _ahead(record)
+        what = f"{_what(appointment)} moves to {_day(moved.starts_at)}"
+        self._tell(f"Rescheduled{self._elsewhere(record)}: {what}", notice)
         return moved
 
     def act_on_patient(self, name: str, patient_id: str) -> str:
@@ -227,6 +233,11 @@ class Premises:
                 self.office.remove(kind, external_id)
 
     # --- the book ------------------------------------------------------------------------------------------
+
+    def _elsewhere(self, record: Mapping[str, Any]) -> str:
+        """The clinic in words, where an appointment is at another one than a person acts at; else nothing."""
+        facility = record["facility"]
+        return f" at {facility['name']}" if self.site not in ("", facility["id"]) else ""
 
     def _unpaid(self) -> dict[str, Any]:
         found: dict[str, Any] = self.kept.setdefault("unpaid", {})
