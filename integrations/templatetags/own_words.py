@@ -19,7 +19,7 @@ ICONS = {
 }
 
 
-@register.filter
+@register.filter(is_safe=True)
 def menu_name(title: object) -> str:
     """The title of a list as the menu has it."""
     words = str(title)

@@ -97,18 +97,18 @@
     }
 
     /* On a phone each cell says its column; the theme takes every first cell for a tick box. */
-    function nameFirstCells() {
-        document.querySelectorAll("#result_list .data-row > [data-label]:first-child").forEach((cell) => {
+    function nameCells() {
+        document.querySelectorAll(":is(#result_list, .tabular) [data-label]").forEach((cell) => {
             const heading = cell.closest("table").querySelector("thead th");
-            if (!cell.querySelector("input[type=checkbox]") && heading) {
-                cell.dataset.label = heading.textContent.trim();
-            }
+            const isNoTick = cell.dataset.label === "Select record" && !cell.querySelector("input[type=checkbox]");
+            const words = isNoTick && heading ? heading.textContent.trim() : cell.dataset.label;
+            cell.dataset.label = words.charAt(0).toUpperCase() + words.slice(1);
         });
     }
 
     document.addEventListener("DOMContentLoaded", () => {
         reachableIn(document);
-        nameFirstCells();
+        nameCells();
         nameBoxes();
         const dialog = document.getElementById("modal-content");
         if (dialog) {
