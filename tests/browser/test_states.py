@@ -142,3 +142,13 @@ def test_the_pages_that_say_what_went_wrong_can_be_used_by_everybody_and_fit(ope
         beyond = tab.evaluate(BEYOND)
         wrong[name] = by_day + violations(tab) + ([f"scrolls sideways by {beyond} px"] if beyond > 0 else [])
     assert {name: found for name, found in wrong.items() if found} == {}
+
+
+def test_a_category_chosen_on_a_types_own_page_is_confirmed(world, tab):
+    tab.goto(reverse("admin:categorization_appointmenttype_change", args=[world.type.pk]))
+    tab.get_by_label("Category").select_option("Non-Surgical Appointment")
+    with tab.expect_navigation():
+        tab.get_by_role("button", name="Confirm", exact=True).click()
+    expect(tab.get_by_text("1 type confirmed")).to_be_visible()
+    world.type.refresh_from_db()
+    assert (world.type.category, world.type.is_confirmed) == ("Non-Surgical Appointment", True)
