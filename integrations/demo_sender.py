@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import Max, QuerySet
 
 from integrations.contract.demo import DemoDesk, Happening
-from integrations.models import Connection, InboundEvent, PollCursor
+from integrations.models import Connection, InboundEvent, PollCursor, SubAccount
 from integrations.sandbox.demo.book import open_books
 from integrations.sandbox.demo.desks import desk_of
 from integrations.sandbox.demo.door import Door
@@ -32,10 +32,20 @@ def desk(practice: DemoPractice) -> DemoDesk:
 
 
 def demo_connection(practice: DemoPractice) -> Connection:
-    """The practice's connection to its EMR. Raises Connection.DoesNotExist before `seed_demo` ran."""
-    return Connection.objects.across_practices().get(
-        practice__slug=practice.slug, key=practice.connection_key
+    """The practice's connection to its EMR. Raises Connection.DoesNotExist while there is none."""
+    found = _connections(practice).order_by("pk").first()
+    if found is None:
+        raise Connection.DoesNotExist
+    return found
+
+
+def _connections(practice: DemoPractice) -> QuerySet[Connection]:
+    """By the sub-account: whoever sets a practice up may give it any name."""
+    accounts = SubAccount.objects.across_practices().filter(crm_subaccount_id__in=practice.crm_ids)
+    rows: QuerySet[Connection] = Connection.objects.across_practices().filter(
+        practice__in=accounts.values("practice"), emr=practice.emr.slug
     )
+    return rows
 
 
 # --- what happened -----------------------------------------------------------------------------------------
@@ -104,13 +114,13 @@ def news_of(practice: DemoPractice) -> News:
     if practice.is_polled:
         last = _cursors(practice).aggregate(last=Max("last_read_at"))["last"]
         return News(name, settings.POLL_SECONDS, last)
-    events = InboundEvent.objects.across_practices().filter(practice__slug=practice.slug)
+    events = InboundEvent.objects.across_practices().filter(connection__in=_connections(practice))
     return News(name, 0, events.order_by("-pk").values_list("received_at", flat=True).first())
 
 
 def _cursors(practice: DemoPractice) -> QuerySet[PollCursor]:
     rows: QuerySet[PollCursor] = PollCursor.objects.across_practices().filter(
-        connection__practice__slug=practice.slug, connection__key=practice.connection_key
+        connection__in=_connections(practice)
     )
     return rows
 

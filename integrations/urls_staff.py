@@ -2,7 +2,16 @@
 
 from django.urls import URLPattern, path
 
-from integrations.views import attention_done, bulk, dashboard, help, sandbox, sandbox_creates, setup
+from integrations.views import (
+    attention_done,
+    bulk,
+    dashboard,
+    help,
+    sandbox,
+    sandbox_creates,
+    sandbox_rehearsals,
+    setup,
+)
 
 urlpatterns: list[URLPattern] = [
     path("dashboard/live/", dashboard.live_page, name="dashboard-live"),
@@ -11,5 +20,6 @@ urlpatterns: list[URLPattern] = [
     *bulk.urlpatterns,
     *sandbox.urlpatterns,
     *sandbox_creates.urlpatterns,
+    *sandbox_rehearsals.urlpatterns,
     *setup.urlpatterns,
 ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from rq.timeouts import BaseTimeoutException
 
 from integrations.contract.errors import ContractError, RateLimited, TransientError
 from integrations.contract.manifest import Manifest
@@ -211,6 +212,9 @@ def carry_on_provisioning() -> int:
     """Carry on with every run that is due. How many were."""
     ends, looked_at = time.monotonic() + SLICE_SECONDS, 0
     for pk in list(_due().order_by("pk").values_list("pk", flat=True)):
+        if looked_at and time.monotonic() > ends:
+            bell.ring(bell.UPKEEP, waiting_jobs=1)
+            break
         held = _claim(pk, ends)
         if held is not None:
             looked_at += 1
@@ -233,7 +237,9 @@ def _claim(pk: int, ends: float) -> _Held | None:
     owner = secrets.token_hex(16)
     if not _due().filter(pk=pk).update(lease_owner=owner, lease_until=timezone.now() + LEASE):
         return None
-    run = _every().select_related("sub_account__practice").get(pk=pk)
+    run = _every().select_related("sub_account__practice").filter(pk=pk).first()
+    if run is None:  # deleted with its practice this very moment
+        return None
     return _Held(run, owner, ends, {field_key(one["name"]): Tick(**one) for one in run.fields})
 
 
@@ -242,8 +248,8 @@ def _carry_on(held: _Held) -> None:
         _make_fields(held)
     except LeaseLost:
         return
-    except (OperationalError, InterfaceError):
-        raise
+    except (OperationalError, InterfaceError, BaseTimeoutException):
+        raise  # the lease runs out, and the next look goes on
     except Exception as error:
         _trouble(held, error)
 

@@ -70,6 +70,10 @@ HELP: dict[str, HelpLine] = {
         "The demo's pretend CRM, with buttons that make things happen in each EMR. No real system is behind it.",
         "support#the-sandbox-of-the-demo",
     ),
+    "sandbox-rehearsals": HelpLine(
+        "Pretend practices to practise a set-up with, and what each step of it asks for.",
+        "onboarding/new-practice#practising",
+    ),
     "sandbox-contact": HelpLine(
         "One contact as the demo's pretend CRM holds it: what AX Connect wrote arrived here.",
         "support#the-sandbox-of-the-demo",

@@ -26,6 +26,7 @@ from integrations.sync.bulk import progress as bulk_progress
 from integrations.sync.categories.moving import progress_of as release_progress
 from integrations.sync.polling.cursors import resources_of
 from integrations.sync.provision import FieldsProgress, counts
+from integrations.templatetags.human import day_in_words
 from tenants.models import Practice
 from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with
@@ -162,7 +163,7 @@ def of_bulk(run: BulkRun) -> LongWork:
         key=f"bulk-{run.pk}",
         kind=run.get_kind_display(),
         title=f"{run.get_kind_display()} of {_count(run.total, 'event')}",
-        heading="Over" if found.is_finished else f"{found.over} of {found.total} over",
+        heading="What came of it" if found.is_finished else f"{found.over} of {found.total} over",
         words=in_words(found),
         percent=found.percent,
         tone="info" if not found.is_finished else "warning" if stands else "success",
@@ -249,7 +250,7 @@ def of_backfill(row: Backfill, user: Any = None) -> LongWork:
         key=f"back-fill-{row.pk}",
         kind="Back-fill",
         title=f"Back-fill of {connection.key}: {label}",
-        heading=f"Back-fill: {label}, from {row.since:%b} {row.since.day}, {row.since.year}",
+        heading=f"Back-fill: {label}, from {day_in_words(row.since, row.practice)}",
         words=_backfill_words(row, unit),
         percent=_backfill_percent(row),
         tone=_backfill_tone(row),

@@ -33,7 +33,7 @@ from integrations.demo_sender import (
 )
 from integrations.models import Connection, Contact, EventState, InboundEvent, LocationRoute, SubAccount
 from integrations.sandbox.demo.door import DoorError
-from integrations.sandbox.demo.practices import DemoPractice, demo_practices
+from integrations.sandbox.demo.practices import DemoPractice, practice_with
 from integrations.views.links import list_of, page_of
 from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with
@@ -221,7 +221,7 @@ def _board(account: SubAccount | None) -> dict[str, Any]:
 
 def _news(account: SubAccount) -> dict[str, Any]:
     """Which EMR the practice has, how it reaches us and when it did last; nothing where it is none of the demo's."""
-    practice = demo_practices().get(account.practice.slug)
+    practice = practice_with(account.crm_subaccount_id)
     if practice is None:
         return {}
     try:
@@ -286,7 +286,7 @@ def _by_folder(values: dict[str, Any], crm_id: str) -> list[tuple[str, list[tupl
 
 def _sender(request: HttpRequest, account: SubAccount | None) -> dict[str, Any]:
     """Patients, services and buttons to choose from; nothing where the sub-account is none of the demo's."""
-    practice = demo_practices().get(account.practice.slug) if account else None
+    practice = practice_with(account.crm_subaccount_id) if account else None
     if account is None or practice is None or not may(request.user, Right.OPERATE, account.practice_id):
         return {"sender": None}
     found = desk(practice)
@@ -308,7 +308,7 @@ def _sender(request: HttpRequest, account: SubAccount | None) -> dict[str, Any]:
 
 def _practice_to_act_for(request: HttpRequest) -> tuple[SubAccount, DemoPractice]:
     account = _account(request)
-    practice = demo_practices().get(account.practice.slug) if account else None
+    practice = practice_with(account.crm_subaccount_id) if account else None
     if account is None or practice is None:
         raise Http404("This sub-account is none of the demo's.")
     if not may(request.user, Right.OPERATE, account.practice_id):
@@ -354,18 +354,21 @@ class Press:
 def _answer(practice: DemoPractice, happening: Happening) -> dict[str, Any]:
     """What our own webhook address answered to what happened, or that it stands in the book and is read now."""
     shown: dict[str, Any] = {"words": happening.words, "at": now()}
-    if happening.body is None:
-        link = page_of(Connection, demo_connection(practice).pk)
-        return shown | {
-            "tone": "info",
-            "answer": "in the book, polled now",
-            "link": link,
-            "to": "The connection",
-        }
     try:
+        if happening.body is None:
+            link = page_of(Connection, demo_connection(practice).pk)
+            return shown | {
+                "tone": "info",
+                "answer": "in the book, polled now",
+                "link": link,
+                "to": "The connection",
+            }
         answer = deliver(practice, happening)
         said = answer.json()
-    except (requests.RequestException, Connection.DoesNotExist) as error:
+    except Connection.DoesNotExist:
+        nobody = f"stands in {practice.emr.manifest.name}, which is not connected yet"
+        return shown | {"tone": "warning", "answer": nobody}
+    except requests.RequestException as error:
         return shown | {"tone": "danger", "answer": f"not delivered ({type(error).__name__})"}
     event = said.get("event")
     words = f"{answer.status_code} {said.get('result') or said.get('error') or ''}".strip()

@@ -7,7 +7,7 @@ from integrations.emrs import registry
 from integrations.practice_file.reading import read
 from integrations.sandbox.demo.clinics import sites_of, zone_of
 from integrations.sandbox.demo.desks import desk_of
-from integrations.sandbox.demo.practices import demo_practices
+from integrations.sandbox.demo.practices import demo_practices, practice_with, rehearsals
 from tenants.models import PracticeKind
 
 
@@ -80,3 +80,19 @@ def test_a_running_sandbox_completes_the_connection_of_the_file():
     assert file["connections"][0]["base_url"] == "http://127.0.0.1:9/x"
     assert file["connections"][0]["switches"]["payments"] is True
     assert practice.file["connections"][0]["base_url"] is None
+
+
+def test_there_is_a_practice_to_practise_with_for_each_emr_and_its_ids_are_its_own():
+    known = [*demo_practices().values(), *rehearsals().values()]
+    assert {one.emr.slug for one in rehearsals().values()} == set(registry())
+    crm_ids = [crm_id for one in known for crm_id in one.crm_ids]
+    assert len(crm_ids) == len(set(crm_ids)) == 10
+    assert len({one.name for one in known}) == len({one.number for one in known}) == 8
+    assert rehearsals()["lakeview"].name == "Lakeview Plastic Surgery"
+    assert not any("luestone" in json.dumps(one.file) for one in rehearsals().values())
+
+
+def test_a_practice_is_found_by_its_sub_account():
+    assert practice_with("SandboxLakeview0001") is rehearsals()["lakeview"]
+    assert practice_with("SandboxHarbor0000002") is demo_practices()["harbor"]
+    assert practice_with("somebody else's") is None

@@ -203,6 +203,7 @@ _OWN = {
     "sandbox-contact": _SANDBOX_SEEN,
     "sandbox-contact-live": _SANDBOX_SEEN,
     "sandbox-create-tag": _SANDBOX_SEEN,
+    "sandbox-rehearsals": _SANDBOX_SEEN,
     "sandbox-send": _SANDBOX_DONE,
     "sandbox-outage": _SANDBOX_DONE,
     "sandbox-create-tag-press": _SANDBOX_DONE,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from rq.timeouts import JobTimeoutException
 
 from integrations.contract.errors import RateLimited, TransientError
 from integrations.models import Connection, CustomField, ProvisionRun, SubAccount
@@ -327,6 +328,35 @@ def test_something_unexpected_ends_it_and_does_not_stop_the_others(
     run = begin(account, None)
     assert carry_on_provisioning() == 1
     assert now_of(run).summary == "Nothing was made: It broke off here (KeyError). What was made stays"
+
+
+def test_a_job_that_runs_out_of_time_leaves_the_run_to_the_next(
+    account: SubAccount, crm: Crm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*args: Any) -> Any:
+        raise JobTimeoutException("The job took too long.")
+
+    run = begin(account, None)
+    monkeypatch.setattr(provision, "plans_of", late)
+    with pytest.raises(JobTimeoutException):
+        carry_on_provisioning()
+    assert not now_of(run).is_finished
+    monkeypatch.undo()
+    later(run)
+    carry_on_provisioning()
+    assert now_of(run).is_finished
+
+
+def test_many_runs_share_the_time_of_a_job(
+    account: SubAccount, crm: Crm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = SubAccount.objects.create(
+        practice=account.practice, key="second", crm_subaccount_id="LOC2", token=TOKEN
+    )
+    monkeypatch.setattr(provision, "SLICE_SECONDS", -1.0)
+    runs = [begin(account, None), begin(second, None)]
+    assert carry_on_provisioning() == 1
+    assert now_of(runs[1]).words.startswith("Waits for a worker")
 
 
 def test_without_an_emr_it_says_what_is_missing(account: SubAccount, crm: Crm) -> None:

@@ -15,7 +15,7 @@ from integrations.practice_file.importing import import_practice
 from integrations.practice_file.problems import PracticeFileError
 from integrations.practice_file.provisioning import Provisioning
 from integrations.sandbox.demo.door import DoorError
-from integrations.sandbox.demo.practices import DemoPractice, demo_practices
+from integrations.sandbox.demo.practices import DemoPractice, demo_practices, rehearsals
 from tenants.models import Membership, Practice, Role, User
 
 SIGN_IN = "demo@example.com"
@@ -32,9 +32,10 @@ class Command(BaseCommand):
             raise CommandError("This makes demo data. Start it with: python manage.py up --demo")
         practices = demo_practices().values()
         try:
-            for practice in practices:
+            for practice in (*practices, *rehearsals().values()):
                 set_up_in_crm(practice)
                 desk(practice).set_up()
+            for practice in practices:
                 self._import(practice)
             make_sign_ins(settings.DATA_DIR / "demo.json")
             # `up` seeds before its web server runs: then the quiet day sends the first events.

@@ -1,4 +1,5 @@
-"""The four practices of the demo, from their practice files, and what the pretend CRM must hold for them."""
+"""The practices of the demo, from their practice files, and what the pretend CRM must hold for them: four that live,
+and one per EMR that nobody has set up yet, to practise a set-up with."""
 
 import json
 from dataclasses import dataclass
@@ -12,23 +13,29 @@ from integrations.emrs import Emr, emr_for
 
 HERE = Path(__file__).parent
 PIPELINE_NAMES = {"surgical": "Surgical", "non_surgical": "Non-Surgical"}
+# Those to practise with are built like one that lives, under a name and ids of their own.
+REHEARSALS = {"cedar": "northlight", "lakeview": "bluestone", "seaside": "harbor", "willow": "juniper"}
 
 
 @dataclass(frozen=True)
 class DemoPractice:
-    """One practice file. ``number`` (0 to 3) keeps the ids of the four apart."""
+    """One practice file. ``number`` (0 to 7) keeps their ids apart; ``like``: the practice whose file it follows."""
 
     slug: str
     number: int
+    like: str = ""
 
     @property
     def path(self) -> Path:
-        return HERE / f"{self.slug}.json"
+        return HERE / f"{self.like or self.slug}.json"
 
     @cached_property
     def file(self) -> dict[str, Any]:
         """The practice file's content."""
-        found: dict[str, Any] = json.loads(self.path.read_text())
+        text = self.path.read_text()
+        if self.like:
+            text = text.replace(self.like, self.slug).replace(self.like.title(), self.slug.title())
+        found: dict[str, Any] = json.loads(text)
         return found
 
     @property
@@ -117,3 +124,17 @@ def demo_practices() -> dict[str, DemoPractice]:
     """Slug → practice, in the order of their names."""
     slugs = sorted(path.stem for path in HERE.glob("*.json"))
     return {slug: DemoPractice(slug, number) for number, slug in enumerate(slugs)}
+
+
+@lru_cache(maxsize=1)
+def rehearsals() -> dict[str, DemoPractice]:
+    """Slug → practice that nobody has set up yet, one per EMR, in the order of their names."""
+    first = len(demo_practices())
+    found = enumerate(sorted(REHEARSALS.items()), start=first)
+    return {slug: DemoPractice(slug, number, like) for number, (slug, like) in found}
+
+
+def practice_with(crm_id: str) -> DemoPractice | None:
+    """The practice that has this sub-account of the pretend CRM, whatever it is called here; None for another's."""
+    known = (*demo_practices().values(), *rehearsals().values())
+    return next((one for one in known if crm_id in one.crm_ids), None)

@@ -1,9 +1,11 @@
 """Where a set-up begins and goes on: the list of those under way, a new practice, and the practice's own step."""
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from integrations.views.help_pages import link_to_document
@@ -37,6 +39,7 @@ def start(request: HttpRequest) -> HttpResponse:
         "title": "Set up a practice",
         "form": form if may_add else None,
         "under_way": [progress_of(row) for row in waiting.order_by("-pk")[:MOST_UNDER_WAY]],
+        "rehearsals": reverse("sandbox-rehearsals") if settings.DEMO else "",
         "guide": link_to_document(GUIDE, "practice"),
     }
     return TemplateResponse(request, "setup/start.html", context)
