@@ -35,6 +35,8 @@ def ways_on(event: InboundEvent) -> list[WayOn]:
         found = _for_held(event)
     elif event.state == EventState.PARKED:
         found = _for_parked(event)
+    elif event.state == EventState.SKIPPED and event.held_key and event.patient_id:
+        found = _for_left_out(event)
     return [way for way in found if way.link]
 
 
@@ -48,6 +50,15 @@ def _for_held(event: InboundEvent) -> list[WayOn]:
     if event.held_for == HeldFor.IDENTITY:
         return [WayOn("Decide", list_of(IdentityQuestion, practice=event.practice_id, open="yes"))]
     return [WayOn("Open the practice", page_of(Practice, event.practice_id))]
+
+
+def _for_left_out(event: InboundEvent) -> list[WayOn]:
+    """A person left the patient out: another answer brings the event back."""
+    rows = IdentityQuestion.objects.for_practice(event.practice_id).filter(
+        patient_id=event.patient_id, sub_account_id=event.sub_account_id
+    )
+    decided = rows.exclude(answer="").order_by("-answered_at").first()
+    return [WayOn("Change the answer", page_of(IdentityQuestion, decided.pk))] if decided else []
 
 
 def _for_parked(event: InboundEvent) -> list[WayOn]:

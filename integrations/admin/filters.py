@@ -12,8 +12,8 @@ from unfold.utils import parse_date_str
 
 from integrations.emrs import registry
 from integrations.models import Connection
-from integrations.sync.categories.again import DECIDE_AGAIN, SHORT_LABEL
 from integrations.sync.create_back.tags import LABELS
+from integrations.sync.own_kinds import OWN_LABELS
 from tenants.models import Practice
 from tenants.roles import Right
 from tenants.scoped_admin import practice_choices, rows_with
@@ -81,8 +81,7 @@ class EventKindFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         kinds = {kind.name: kind.label for emr in registry().values() for kind in emr.manifest.events}
-        own = {DECIDE_AGAIN: SHORT_LABEL}
-        return sorted((kinds | LABELS | own).items(), key=lambda pair: pair[1])
+        return sorted((kinds | LABELS | OWN_LABELS).items(), key=lambda pair: pair[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(kind=self.value()) if self.value() else queryset

@@ -9,16 +9,25 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from integrations.admin.contacts import ShownPerson
 from integrations.admin.filters import OpenFilter, PracticeFilter
+from integrations.admin.identity_words import (
+    CLASH_WORDS,
+    counted,
+    earlier_lines,
+    linked,
+    move_lines,
+    will_do,
+    will_not_do,
+)
 from integrations.contract.errors import ContractError
 from integrations.crm.client import Json
 from integrations.models import EventState, IdentityQuestion, InboundEvent
-from integrations.sync import identity
+from integrations.sync import answering
 from integrations.sync.crm_access import client_for
 from integrations.sync.people import person_of
 from integrations.templatetags.human import moment
@@ -27,7 +36,6 @@ from tenants.roles import Right
 from tenants.scoped_admin import PageAdmin
 
 Answer = IdentityQuestion.Answer
-CLASH_WORDS = {"email": "e-mail", "phone": "phone"}
 
 
 class UnansweredFilter(OpenFilter):
@@ -80,6 +88,7 @@ class AnswerForm(forms.Form):
 
     choice = forms.ChoiceField(choices=Answer.choices)
     contact = forms.CharField(required=False, max_length=64)
+    version = forms.CharField(required=False, max_length=64)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -103,6 +112,7 @@ class IdentityQuestionAdmin(PageAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("<int:question_id>/answer/", wrap(self.answer_view), name="identity-answer"),
+            path("<int:question_id>/change-answer/", wrap(self.change_answer_view), name="identity-change"),
             path("<int:question_id>/candidates/", wrap(self.candidates_view), name="identity-candidates"),
             *super().get_urls(),
         ]
@@ -144,6 +154,10 @@ class IdentityQuestionAdmin(PageAdmin):
     def answered(self, question: IdentityQuestion) -> str:
         return f"{question.get_answer_display()} ({question.answered_by})" if question.answer else "–"
 
+    def has_change_the_answer(self, request: HttpRequest, row: IdentityQuestion) -> bool:
+        """Whether this person may give another answer to an answered question."""
+        return bool(row.answer) and self.has_operate_permission(request, row)
+
     def page_context(self, request: HttpRequest, row: IdentityQuestion) -> dict[str, Any]:
         held = InboundEvent.objects.for_practice(row.patient.practice_id).filter(
             patient=row.patient, state=EventState.HELD
@@ -156,17 +170,41 @@ class IdentityQuestionAdmin(PageAdmin):
             "clashes": [CLASH_WORDS.get(name, name) for name in row.clashes],
             "held": held.count(),
             "may_answer": not row.answer and self.has_operate_permission(request, row),
-            "answers": Answer.choices,
+            **self._answered(request, row),
+        }
+
+    def _answered(self, request: HttpRequest, row: IdentityQuestion) -> dict[str, Any]:
+        """What the page says of an answer that was given: where it led, what counted before, how to change it."""
+        if not row.answer:
+            return {}
+        where = answering.standing(row)
+        may_change = self.has_change_the_answer(request, row)
+        return {
+            "where": where,
+            "linked": linked(row, where.contact) if where.contact else None,
+            "earlier": earlier_lines(row),
+            "moves": move_lines(row),
+            "may_change": may_change,
+            "changing": may_change and not where.blocked and "change" in request.GET,
+            "version": answering.version_of(row),
         }
 
     def candidates_view(self, request: HttpRequest, question_id: int) -> HttpResponse:
         """The contacts in question, read from the CRM; loaded into the page after it is shown."""
         question = self._question(request, question_id)
+        is_changing = "change" in request.GET and self.has_change_the_answer(request, question)
+        may_answer = not question.answer and self.has_operate_permission(request, question)
+        where = answering.standing(question) if question.answer == Answer.LINK else None
         context = {
             "question": question,
             "practice": question.patient.practice,
             "candidates": candidates(question),
-            "may_answer": not question.answer and self.has_operate_permission(request, question),
+            "may_answer": may_answer or is_changing,
+            "post_to": reverse(
+                "admin:identity-change" if is_changing else "admin:identity-answer", args=[question.pk]
+            ),
+            "version": answering.version_of(question),
+            "linked_id": where.contact.crm_id if where and where.is_linked and where.contact else "",
         }
         response = TemplateResponse(request, "axconnect/_candidates.html", context)
         response["Cache-Control"] = "no-store"
@@ -188,10 +226,64 @@ class IdentityQuestionAdmin(PageAdmin):
             )
         return HttpResponseRedirect(self.url_of(question))
 
+    def change_answer_view(self, request: HttpRequest, question_id: int) -> HttpResponse:
+        """Give another answer: asked once more with what it does, then done."""
+        question = self._question(request, question_id)
+        if request.method != "POST" or not self.has_operate_permission(request, question):
+            raise PermissionDenied
+        form = AnswerForm(request.POST)
+        if not form.is_valid():
+            words = " ".join(map(str, form.non_field_errors())) or "Choose one of the answers."
+            messages.error(request, words)
+        elif "confirmed" in request.POST:
+            self._change(request, question, form.cleaned_data)
+        elif form.cleaned_data["version"] != answering.version_of(question):
+            messages.warning(request, str(answering.ChangedMeanwhile()))
+        else:
+            return self._ask(request, question, form.cleaned_data)
+        return HttpResponseRedirect(self.url_of(question))
+
+    def _ask(self, request: HttpRequest, question: IdentityQuestion, given: dict[str, str]) -> HttpResponse:
+        where = answering.standing(question)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Change the answer",
+            "opts": self.opts,
+            "question": question,
+            "practice": question.patient.practice,
+            "shown": ShownPerson.of(question.patient),
+            "given": given,
+            "said": Answer(given["choice"]).label,
+            "where": where,
+            "linked": linked(question, where.contact) if where.contact else None,
+            "will": list(will_do(question, given["choice"], given["contact"], where)),
+            "will_not": list(will_not_do(question, given["choice"], given["contact"], where)),
+            "back": self.url_of(question),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "axconnect/identity_change.html", context)
+
+    def _change(self, request: HttpRequest, question: IdentityQuestion, given: dict[str, str]) -> None:
+        user: Any = request.user
+        before = question.get_answer_display()
+        try:
+            count = answering.change(
+                question, given["choice"], user, given["contact"], version=given["version"]
+            )
+        except answering.ChangedMeanwhile as error:
+            messages.warning(request, str(error))
+            return
+        except (ValueError, ContractError) as error:
+            messages.error(request, str(error))
+            return
+        now = question.get_answer_display()
+        self.log_change(request, question, f"Changed the answer: {before} → {now}")
+        messages.success(request, f"Changed. {counted(count, 'event')} of the patient go to work for it.")
+
     def _answer(self, request: HttpRequest, question: IdentityQuestion, given: dict[str, str]) -> None:
         user: Any = request.user
         try:
-            released = identity.answer(question, given["choice"], user, given["contact"])
+            released = answering.answer(question, given["choice"], user, given["contact"])
         except (ValueError, ContractError) as error:
             messages.error(request, str(error))
             return

@@ -15,8 +15,8 @@ from integrations.models import (
     Source,
     SubAccount,
 )
-from integrations.sync.categories.again import DECIDE_AGAIN, SHORT_LABEL
 from integrations.sync.create_back.tags import LABELS
+from integrations.sync.own_kinds import OWN_LABELS
 
 GOOD, NEUTRAL, ASKS, BAD, NEWS = "success", "default", "warning", "danger", "info"
 
@@ -101,8 +101,8 @@ def health(side: Connection | SubAccount) -> tuple[str, str]:
 
 def kind_label(event: InboundEvent) -> str:
     """What happened, in the words of the EMR's manifest."""
-    if event.source == Source.SETTINGS and event.kind == DECIDE_AGAIN:
-        return SHORT_LABEL
+    if event.source == Source.SETTINGS and event.kind in OWN_LABELS:
+        return OWN_LABELS[event.kind]
     if event.connection is None and event.kind in LABELS:
         return LABELS[event.kind]
     emr = registry().get(event.connection.emr) if event.connection else None

@@ -17,7 +17,15 @@ from integrations.models.events import (
 )
 from integrations.models.incidents import Incident
 from integrations.models.ledger import LedgerRow, LedgerState
-from integrations.models.people import Contact, ContactLink, IdentityQuestion, Opportunity, Patient, SearchKey
+from integrations.models.people import (
+    Contact,
+    ContactLink,
+    EarlierAnswer,
+    IdentityQuestion,
+    Opportunity,
+    Patient,
+    SearchKey,
+)
 from integrations.models.polling import (
     Backfill,
     BackfillState,
@@ -60,6 +68,7 @@ __all__ = [
     "CreateState",
     "CustomField",
     "DefaultUse",
+    "EarlierAnswer",
     "Effect",
     "EffectKind",
     "EffectState",

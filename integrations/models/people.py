@@ -170,3 +170,30 @@ class IdentityQuestion(models.Model):
 
     def __str__(self) -> str:
         return f"identity question {self.pk}"
+
+
+class EarlierAnswer(models.Model):
+    """What counted for a question before somebody changed it.
+
+    ``answer`` "" is what we found by ourselves, before anybody was asked. ``contact``: whom the patient was linked to
+    while it counted; None where there was nobody. ``changed_at``: until when.
+    """
+
+    practice_path = "question__patient__practice"
+
+    question = models.ForeignKey(IdentityQuestion, models.CASCADE, related_name="earlier")
+    answer = models.CharField(max_length=10, choices=IdentityQuestion.Answer.choices, blank=True)
+    contact = models.ForeignKey(Contact, models.SET_NULL, null=True, blank=True, related_name="+")
+    answered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    answered_at = models.DateTimeField(null=True, blank=True)
+    changed_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ScopedManager()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"earlier answer {self.pk}"

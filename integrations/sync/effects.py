@@ -32,6 +32,10 @@ def store_effects(work: Work, result: Plan, found: Found, person: Reachable, pos
         if kind == EffectKind.CONTACT and work.event.runs and not _keep_own(work, found, body):
             continue
         effect = known.get((kind, target))
+        if effect is not None and found.who.contact is None and _is_paid(effect):
+            # Its money is at a contact that is theirs no more: the new one is made without it.
+            target = f"{target}:new"
+            effect = known.get((kind, target))
         if effect is None:
             effect = Effect(
                 practice_id=work.profile.id,
@@ -51,6 +55,14 @@ def store_effects(work: Work, result: Plan, found: Found, person: Reachable, pos
     _save(effects)
     rest = [effect for effect in unfinished if effect not in effects]
     return sorted([*effects, *_still_owed(rest, found)], key=lambda effect: effect.position)
+
+
+def _is_paid(effect: Effect) -> bool:
+    return (
+        effect.kind == EffectKind.CONTACT
+        and effect.state == EffectState.DONE
+        and bool(effect.body.get("money"))
+    )
 
 
 def _save(effects: Iterable[Effect]) -> None:

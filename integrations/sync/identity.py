@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.utils import timezone
+from django.db.models import Q
 
 from integrations.contract.errors import NotFoundError
 from integrations.contract.records import Person
@@ -19,11 +19,10 @@ from integrations.sync import circuit
 from integrations.sync.create_back.in_flight import BeingCreated, is_being_created
 from integrations.sync.crm_access import client_for
 from integrations.sync.profile import SubAccountProfile
-from integrations.sync.release import LEFT_OUT, release_identity
+from integrations.sync.release import LEFT_OUT
 
 if TYPE_CHECKING:
     from integrations.sync.plan import Work
-    from tenants.models import User
 
 CONTACT_TYPE, LIFETIME_VALUE = "Contact Type", "Patient Lifetime Value"
 # What somebody typed beyond this is no amount, and fits in no column of ours.
@@ -115,9 +114,9 @@ def _patient(work: "Work", person: Person) -> Patient:
 
 def _answer_to(patient: Patient, account: SubAccountProfile) -> IdentityQuestion | None:
     rows = IdentityQuestion.objects.for_practice(patient.practice_id).filter(
-        patient=patient, sub_account_id=account.id, is_held=True
+        Q(is_held=True) | Q(answer=IdentityQuestion.Answer.IGNORE), patient=patient, sub_account_id=account.id
     )
-    return rows.exclude(answer="").order_by("-id").first()
+    return rows.exclude(answer="").order_by("-answered_at", "-id").first()
 
 
 def left_out_by_answer(patient: Patient, account: SubAccountProfile) -> tuple[str, ...]:
@@ -125,6 +124,21 @@ def left_out_by_answer(patient: Patient, account: SubAccountProfile) -> tuple[st
     answered = _answer_to(patient, account)
     created = answered is not None and answered.answer == IdentityQuestion.Answer.CREATE
     return tuple(answered.clashes) if answered is not None and created else ()
+
+
+def ruled_out(patient: Patient, account: SubAccountProfile) -> frozenset[str]:
+    """CRM ids of the contacts of which a person said that they are somebody else."""
+    answered = _answer_to(patient, account)
+    created = answered is not None and answered.answer == IdentityQuestion.Answer.CREATE
+    return frozenset(answered.candidate_crm_ids) if answered is not None and created else frozenset()
+
+
+def leave_out_too(patient: Patient, account: SubAccountProfile, name: str) -> None:
+    """One more value that somebody else has: the contact that a person wants made goes without it."""
+    answered = _answer_to(patient, account)
+    if answered is not None and name not in answered.clashes:
+        answered.clashes = [*answered.clashes, name]
+        answered.save(update_fields=["clashes"])
 
 
 def _match(
@@ -269,34 +283,3 @@ def unlink(contact: Contact) -> None:
     with transaction.atomic():
         ContactLink.objects.across_practices().filter(contact=contact).delete()
         Contact.objects.across_practices().filter(pk=contact.pk).update(is_gone=True)
-
-
-def answer(question: IdentityQuestion, choice: str, user: "User", crm_contact_id: str = "") -> int:
-    """A person says who this is; events that waited go on. Number of events released.
-
-    ``choice``: IdentityQuestion.Answer. For LINK, ``crm_contact_id`` is one of the candidates. Raises
-    ValueError when it is not one of them.
-    """
-    choices = IdentityQuestion.Answer
-    if choice == choices.LINK:
-        if crm_contact_id not in question.candidate_crm_ids:
-            raise ValueError("Choose one of the contacts shown.")
-        account = SubAccount.objects.for_practice(question.patient.practice_id).get(
-            pk=question.sub_account_id
-        )
-        found = client_for(account).get_contact(crm_contact_id)
-        _link_by_hand(question, found)
-    question.answer, question.answered_by, question.answered_at = choice, user, timezone.now()
-    question.save(update_fields=["answer", "answered_by", "answered_at"])
-    return release_identity(question.patient, question.sub_account_id, drop=choice == choices.IGNORE)
-
-
-def _link_by_hand(question: IdentityQuestion, crm_contact: Json) -> None:
-    contact, _ = Contact.objects.across_practices().get_or_create(
-        sub_account_id=question.sub_account_id, crm_id=crm_contact["id"]
-    )
-    ContactLink.objects.across_practices().update_or_create(
-        patient=question.patient,
-        sub_account_id=question.sub_account_id,
-        defaults={"contact": contact, "how": "linked by a person", "left_out": []},
-    )

@@ -44,8 +44,11 @@ def _post(to: Recipient, effect: Effect, values: ContactValues) -> Json | None:
     try:
         return to.client.create_contact(values)
     except DuplicateContact as error:
-        _somebody_has_it(to, error)
-        return None
+        if not _is_ruled_out(to, error):
+            _somebody_has_it(to, error)
+            return None
+        _leave_out_too(to, effect, values, error)
+        return _post(to, effect, values)
     except RejectedError as error:
         # A refused create has been seen to create: look before trying once more or giving up.
         if is_birth_date_refused(to, values, error):
@@ -58,6 +61,30 @@ def _post(to: Recipient, effect: Effect, values: ContactValues) -> Json | None:
         may_have_happened=True,
         status=422,
     )
+
+
+def _is_ruled_out(to: Recipient, error: DuplicateContact) -> bool:
+    """Whether a person said that the contact with this value is somebody else, however well it fits by now."""
+    patient = to.work.event.patient
+    return patient is not None and error.contact_id in identity.ruled_out(patient, to.account)
+
+
+def _leave_out_too(to: Recipient, effect: Effect, values: ContactValues, error: DuplicateContact) -> None:
+    """Make the contact without a value that somebody else has. Raises RejectedError when nothing to reach them by
+    would be left."""
+    name = error.matching_field or ("phone" if "phone" in values else "email")
+    rest = {"email", "phone"} & set(values) - {name}
+    what = {"email": "e-mail", "phone": "phone number"}[name]
+    if not rest or name not in values:
+        raise RejectedError(
+            f"The contact cannot be made: the CRM gives an e-mail or phone to one contact, and this patient's {what} "
+            "stands on the one that a person said is somebody else. Take it off there, then retry this event."
+        )
+    values.pop(name)  # type: ignore[misc]
+    effect.body["native"].pop(name, None)
+    assert to.work.event.patient is not None
+    identity.leave_out_too(to.work.event.patient, to.account, name)
+    to.work.tell("contact", f"The {what} stands on the contact that is somebody else: left out.")
 
 
 def _somebody_has_it(to: Recipient, error: DuplicateContact) -> None:

@@ -25,6 +25,7 @@ from integrations.sync.into_visit import into_visit, visits_around
 from integrations.sync.people import remember_person
 from integrations.sync.place import note_default_use, place
 from integrations.sync.profile import SubAccountProfile
+from integrations.sync.release import drop_unwritten, identity_key
 from integrations.sync.work import Found, Work
 
 __all__ = ["BUSY_CONTACT_SECONDS", "ContactBusy", "Work", "lease_contact", "plan", "understand"]
@@ -115,12 +116,20 @@ def _find(work: Work, record: Record, before: Sequence[Found]) -> Found | None:
     if who.held or who.unwanted:
         work.event.patient = who.patient
     if who.held:
-        work.hold(HeldFor.IDENTITY, f"patient:{who.patient.pk}:{account.id}", who.words)
+        work.hold(HeldFor.IDENTITY, identity_key(who.patient.pk, account.id), who.words)
         return None
     if who.unwanted:
-        work.skip(who.words)
+        leave_out(work, who, account)
         return None
     return Found(record, person, who, location, account)
+
+
+def leave_out(work: Work, who: identity.Who, account: SubAccountProfile) -> None:
+    """A person left this patient out of the CRM: another answer finds the event by its key."""
+    work.event.patient, work.event.held_key = who.patient, identity_key(who.patient.pk, account.id)
+    work.skip(who.words)
+    if work.event.runs:
+        drop_unwritten(work.profile.id, [work.event.pk])
 
 
 def writes(work: Work, record: Record) -> bool:

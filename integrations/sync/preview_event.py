@@ -12,11 +12,13 @@ from integrations.contract.errors import ContractError, IgnoredEvent
 from integrations.contract.records import AppointmentRecord, PaymentRecord, Record
 from integrations.models import Effect, EffectKind, EventState, InboundEvent, Priority
 from integrations.sync import stored
-from integrations.sync.categories.again import DECIDE_AGAIN, decide_again
+from integrations.sync.categories.again import decide_again
 from integrations.sync.categories.around import Around, around
 from integrations.sync.categorize import verdict
+from integrations.sync.contact_moves import preview_move
 from integrations.sync.emr_access import enriches
 from integrations.sync.lanes import Claimed
+from integrations.sync.own_kinds import DECIDE_AGAIN, JOIN_CONTACT, LEAVE_CONTACT
 from integrations.sync.plan import decide_all, find_all, understand, writes
 from integrations.sync.preview_compare import Cards, PlannedWrite, Was, compare
 from integrations.sync.profile import PracticeProfile, load_profile
@@ -212,6 +214,10 @@ def _headline(shown: Sequence[PlannedWrite], notes: _Notes) -> str:
 def _effects(work: Work, notes: _Notes) -> list[Effect]:
     if work.event.kind == DECIDE_AGAIN:
         effects = decide_again(work)
+        notes.deciding += _deciding(work, [])
+        return effects
+    if work.event.kind in (LEAVE_CONTACT, JOIN_CONTACT):
+        effects = preview_move(work)
         notes.deciding += _deciding(work, [])
         return effects
     if enriches(work.connection.emr) and work.event.payload:

@@ -31,8 +31,9 @@ from integrations.models import (
     SubAccount,
 )
 from integrations.sync import circuit, hot, lanes
-from integrations.sync.categories.again import DECIDE_AGAIN, plan_again
+from integrations.sync.categories.again import plan_again
 from integrations.sync.categories.sighting import sight
+from integrations.sync.contact_moves import plan_move
 from integrations.sync.create_back.in_flight import WAIT_SECONDS as BEING_CREATED_SECONDS
 from integrations.sync.create_back.in_flight import BeingCreated
 from integrations.sync.create_back.run import work_tag_event
@@ -41,9 +42,11 @@ from integrations.sync.emr_access import enriched, enriches
 from integrations.sync.incidents import open_incident
 from integrations.sync.lanes import Claimed, LeaseLost
 from integrations.sync.ledger import Unsettled
+from integrations.sync.own_kinds import DECIDE_AGAIN, JOIN_CONTACT, LEAVE_CONTACT
 from integrations.sync.people import person_of
 from integrations.sync.plan import BUSY_CONTACT_SECONDS, ContactBusy, Work, lease_contact, plan, understand
 from integrations.sync.profile import PracticeProfile, SubAccountProfile
+from integrations.sync.release import identity_key
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +158,7 @@ def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) ->
             lane, BUSY_CONTACT_SECONDS, "The contact is being written by another lane.", is_failure=False
         )
     except HeldForIdentity as held:
-        key = f"patient:{event.patient_id}:{event.sub_account_id}"
+        key = identity_key(event.patient_id or 0, event.sub_account_id or 0)
         _close(event, EventState.HELD, reason=str(held), held_for=HeldFor.IDENTITY, held_key=key)
         return True
     except IgnoredEvent as ignored:
@@ -265,6 +268,8 @@ def _plan(work: Work) -> tuple[list[Effect], Person]:
         if event.contact is not None:
             lease_contact(event.contact, work)
         return plan_again(work), person_of(event.patient) if event.patient else Person("")
+    if event.kind in (LEAVE_CONTACT, JOIN_CONTACT):
+        return plan_move(work), person_of(event.patient) if event.patient else Person("")
     event.story = [{"step": "received", "text": _received_words(work)}]
     records = understand(work)
     sight(work.profile, work.connection, records)

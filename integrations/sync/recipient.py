@@ -10,6 +10,7 @@ from integrations.models import Contact, ContactLink, InboundEvent, Opportunity
 from integrations.models.subaccounts import PipelineKind
 from integrations.sync import hot, identity, known_fields, lanes
 from integrations.sync.crm_access import client_for
+from integrations.sync.own_kinds import LEAVE_CONTACT
 from integrations.sync.profile import SubAccountProfile
 from integrations.sync.work import Work
 
@@ -88,9 +89,13 @@ class Recipient:
             self.use(who.contact)
 
     def contact_is_gone(self) -> None:
-        """Deleted or merged in the CRM: match again, never recreate blindly."""
+        """Deleted or merged in the CRM: match again, never recreate blindly.
+
+        Raises ContactGone where nobody else can stand in for it."""
         assert self.contact is not None
         identity.unlink(self.contact)
+        if self.work.event.kind == LEAVE_CONTACT:
+            raise ContactGone  # what is taken off it is taken off nobody else
         self.contact = None
         self.work.tell("contact", "The contact was deleted or merged in the CRM: matched again.")
         self.match_again()

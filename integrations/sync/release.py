@@ -6,7 +6,18 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from integrations.models import EventState, HeldFor, InboundEvent, ParkedAs, Patient, Release
+from integrations.models import (
+    Effect,
+    EffectState,
+    EventState,
+    HeldFor,
+    InboundEvent,
+    LedgerRow,
+    LedgerState,
+    ParkedAs,
+    Patient,
+    Release,
+)
 from integrations.sync import bell, lanes
 from integrations.sync.categorize import has_category
 from integrations.sync.profile import load_profile
@@ -79,16 +90,48 @@ def release_categories(practice_id: int) -> int:
     return requeue(held.filter(held_key__in=ready), again=True) if ready else 0
 
 
+def identity_key(patient_id: int, sub_account_id: int) -> str:
+    """What events wait for while nobody knows who their patient is in a sub-account, and by which those that were left
+    out for the answer are found again."""
+    return f"patient:{patient_id}:{sub_account_id}"
+
+
 def release_identity(patient: Patient, sub_account_id: int, *, drop: bool) -> int:
     """A person said who a patient is: its events go on, or (``drop``) are left out of the CRM."""
     rows = InboundEvent.objects.for_practice(patient.practice_id).filter(
-        state=EventState.HELD, held_for=HeldFor.IDENTITY, held_key=f"patient:{patient.pk}:{sub_account_id}"
+        state=EventState.HELD,
+        held_for=HeldFor.IDENTITY,
+        held_key=identity_key(patient.pk, sub_account_id),
     )
     if not drop:
         return requeue(rows, again=True)
+    drop_unwritten(patient.practice_id, list(rows.values_list("pk", flat=True)))
     return rows.update(
         state=EventState.SKIPPED,
         held_for="",
         reason=LEFT_OUT,
         finished_at=timezone.now(),
+    )
+
+
+def left_out_events(patient: Patient, sub_account_id: int) -> QuerySet[InboundEvent]:
+    """The events of a patient that an answer left out of the CRM."""
+    rows: QuerySet[InboundEvent] = InboundEvent.objects.for_practice(patient.practice_id)
+    return rows.filter(
+        patient=patient, state=EventState.SKIPPED, held_key=identity_key(patient.pk, sub_account_id)
+    )
+
+
+def take_back_in(patient: Patient, sub_account_id: int) -> int:
+    """Events that were left out go to work after all, those whose payload retention has not deleted. How many."""
+    return requeue(left_out_events(patient, sub_account_id).exclude(payload=""), again=True)
+
+
+def drop_unwritten(practice_id: int, event_ids: list[int]) -> None:
+    """Of events that are left out, what was planned and not sent is not written any more."""
+    Effect.objects.for_practice(practice_id).filter(event__in=event_ids, state=EffectState.PLANNED).update(
+        state=EffectState.SKIPPED, reason=LEFT_OUT
+    )
+    LedgerRow.objects.for_practice(practice_id).filter(event__in=event_ids, state=LedgerState.PLANNED).update(
+        state=LedgerState.NOT_WRITTEN
     )

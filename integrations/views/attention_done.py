@@ -25,7 +25,7 @@ from integrations.admin.identity import AnswerForm
 from integrations.admin.send_test import can_send, send_test_event
 from integrations.contract.errors import ContractError
 from integrations.models import Connection, CreateRequest, IdentityQuestion, InboundEvent
-from integrations.sync import identity, replay
+from integrations.sync import answering, replay
 from integrations.sync.create_back import ask
 from integrations.views.links import page_of
 from tenants.roles import Right, may
@@ -130,7 +130,7 @@ def answer_question(request: HttpRequest, row: IdentityQuestion) -> Done:
         return Done(" ".join(map(str, form.non_field_errors())) or "Choose one of the answers.", False)
     user: Any = request.user
     try:
-        released = identity.answer(row, form.cleaned_data["choice"], user, form.cleaned_data["contact"])
+        released = answering.answer(row, form.cleaned_data["choice"], user, form.cleaned_data["contact"])
     except (ValueError, ContractError) as error:
         return Done(str(error), False)
     _keep(request, row, f"Answered: {row.get_answer_display()}")

@@ -6,8 +6,8 @@ from typing import Any
 
 from integrations.emrs import registry
 from integrations.models import Effect, EffectKind, EffectState, EventState, InboundEvent
-from integrations.sync.categories.again import DECIDE_AGAIN, SHORT_LABEL
 from integrations.sync.create_back.tags import LABELS
+from integrations.sync.own_kinds import OWN_LABELS
 from integrations.views.links import page_of
 from tenants.models import Practice
 from tenants.roles import Right
@@ -64,8 +64,8 @@ def _why(story: list[dict[str, str]]) -> str:
 
 def kind_words(emr: str, kind: str) -> str:
     """An event's kind as people say it: "Appointment booked"."""
-    if kind == DECIDE_AGAIN:
-        return SHORT_LABEL
+    if kind in OWN_LABELS:
+        return OWN_LABELS[kind]
     if not emr and kind in LABELS:
         return LABELS[kind]
     found = registry().get(emr)

@@ -119,6 +119,7 @@ def test_own_pages_of_another_practice_do_not_exist(world: World, other: World) 
         ("connection-fields", other.connection),
         ("identity-answer", other.question),
         ("identity-candidates", other.question),
+        ("identity-change", other.question),
     ):
         assert client.get(reverse(f"admin:{name}", args=[row.pk])).status_code == 404, name
         assert client.post(reverse(f"admin:{name}", args=[row.pk]), {}).status_code == 404, name

@@ -16,7 +16,7 @@ from integrations.admin import polls
 from integrations.contract.errors import AuthError, TransientError
 from integrations.contract.protocols import Capability
 from integrations.models import Connection, CreateRequest, IdentityQuestion, Incident, Patient, SubAccount
-from integrations.sync import bell, identity
+from integrations.sync import answering, bell
 from integrations.views import attention_done
 from tenants.models import Membership, Practice, Role, User
 
@@ -277,7 +277,7 @@ def test_linking_reads_the_contact_from_the_crm(support, question, monkeypatch):
         def get_contact(self, crm_id: str) -> dict[str, str]:
             return {"id": crm_id}
 
-    monkeypatch.setattr(identity, "client_for", lambda account: Crm())
+    monkeypatch.setattr(answering, "client_for", lambda account: Crm())
     support.post(address("answer", question), {"choice": "link", "contact": "C1"}, headers=HTMX)
     assert question.patient.links.get().contact.crm_id == "C1"
 

@@ -7,7 +7,7 @@ import pytest
 
 from integrations.emrs.aestheticspro import sandbox as apro
 from integrations.models import ContactLink, IdentityQuestion, LedgerRow, Patient
-from integrations.sync import identity
+from integrations.sync import answering
 from integrations.sync.replay import replay
 from tenants.models import User
 from tests.engine.world import World, at, practice_file, story, visit
@@ -207,7 +207,7 @@ def test_a_family_that_shares_a_phone_is_not_merged(family):
 
 
 def test_answer_create_makes_a_contact_without_the_shared_value(family, somebody):
-    assert identity.answer(question(family), Answer.CREATE, somebody) == 2
+    assert answering.answer(question(family), Answer.CREATE, somebody) == 2
     family.work()
     assert family.states() == {"done": 3}
     bea = named(family, "Bea")
@@ -221,7 +221,7 @@ def test_answer_create_makes_a_contact_without_the_shared_value(family, somebody
 
 
 def test_after_answer_create_the_shared_value_stays_out_and_nobody_is_asked_again(family, somebody):
-    identity.answer(question(family), Answer.CREATE, somebody)
+    answering.answer(question(family), Answer.CREATE, somebody)
     family.work()
     family.forget_calls()
     family.take(apro.client_saved(BEA, at(9)))
@@ -232,7 +232,7 @@ def test_after_answer_create_the_shared_value_stays_out_and_nobody_is_asked_agai
 
 def test_answer_link_takes_the_chosen_contact(family, somebody):
     pk = family.our_contact().crm_id
-    assert identity.answer(question(family), Answer.LINK, somebody, pk) == 2
+    assert answering.answer(question(family), Answer.LINK, somebody, pk) == 2
     family.work()
     assert family.states() == {"done": 3}
     assert family.contact()["id"] == pk
@@ -244,12 +244,12 @@ def test_answer_link_takes_the_chosen_contact(family, somebody):
 
 def test_answer_link_takes_only_a_contact_that_was_shown(family, somebody):
     with pytest.raises(ValueError, match="Choose one of the contacts shown"):
-        identity.answer(question(family), Answer.LINK, somebody, "somebody-else")
+        answering.answer(question(family), Answer.LINK, somebody, "somebody-else")
     assert family.states() == {"done": 1, "held": 2}
 
 
 def test_answer_ignore_leaves_the_patient_out_of_the_crm_for_good(family, somebody):
-    assert identity.answer(question(family), Answer.IGNORE, somebody) == 2
+    assert answering.answer(question(family), Answer.IGNORE, somebody) == 2
     family.work()
     assert family.states() == {"done": 1, "skipped": 2}
     later = family.take(booked(BEA, number=3, minute=9, day=20))
@@ -261,7 +261,7 @@ def test_answer_ignore_leaves_the_patient_out_of_the_crm_for_good(family, somebo
 
 
 def test_an_ignored_patient_is_left_out_by_a_replay_too(family, somebody):
-    identity.answer(question(family), Answer.IGNORE, somebody)
+    answering.answer(question(family), Answer.IGNORE, somebody)
     assert replay(family.events()[1])
     family.work()
     assert family.states() == {"done": 1, "skipped": 2}
@@ -269,7 +269,7 @@ def test_an_ignored_patient_is_left_out_by_a_replay_too(family, somebody):
 
 def test_events_that_waited_for_an_answer_run_in_their_order(family, somebody):
     family.take(apro.cancelled(replace(visit(2), client=BEA), at(-9)))
-    identity.answer(question(family), Answer.CREATE, somebody)
+    answering.answer(question(family), Answer.CREATE, somebody)
     family.work()
     notes = [note["body"].splitlines()[0] for note in reversed(named(family, "Bea")["notes"])]
     assert notes == [
@@ -286,7 +286,7 @@ def test_an_event_held_when_its_contact_was_to_be_made_goes_on_too(world, monkey
     monkeypatch.setattr("integrations.crm.client.CrmClient.find_duplicate", lambda *_, **__: None)
     event = world.take(invoice(ALBA, minute=0))
     assert event.held_for == "identity"
-    identity.answer(question(world), choice, somebody, stone)
+    answering.answer(question(world), choice, somebody, stone)
     world.work()
     event.refresh_from_db()
     if choice == Answer.IGNORE:
@@ -305,7 +305,7 @@ def test_a_shared_value_that_was_all_there_was_skips_the_patient(world, somebody
     world.take(booked())
     alone = replace(BEA, email="")
     world.take(booked(alone, number=2, minute=1))
-    identity.answer(question(world), Answer.CREATE, somebody)
+    answering.answer(question(world), Answer.CREATE, somebody)
     world.work()
     assert world.states() == {"done": 1, "skipped": 1}
 

@@ -23,7 +23,12 @@ MANY = {"bulk_create", "bulk_update"}
 # Files that go round the managers: encryption and retention work on every row there is.
 PAST_MANAGERS = {"integrations/sync/rotation.py", "integrations/sync/retention.py"}
 # The only places that speak SQL: the hot path, by ids, and a look whether the database answers.
-SPEAK_SQL = {"integrations/sync/hot.py", "axconnect/readiness.py", "axconnect/health.py"}
+SPEAK_SQL = {
+    "axconnect/bench/volume/copying.py",
+    "axconnect/health.py",
+    "axconnect/readiness.py",
+    "integrations/sync/hot.py",
+}
 
 OWNED = {
     model.__name__: model

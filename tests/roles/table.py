@@ -59,7 +59,7 @@ BULK = _line("Retry or replay many events at once; see how far it is", A, O, S)
 LONG_WORK = _line("Long work: list; how far back-fills and custom fields are", A, O, S)
 SETTLE_WRITE = _line("Say whether a write in doubt happened", A, O, S)
 SETTLE_PAYMENT = _line("Say whether a payment in doubt is in the CRM", A, O, S)
-ANSWER = _line("Answer an identity question", A, O, S)
+ANSWER = _line("Answer an identity question, change the answer", A, O, S)
 CREATE = _line("Retry, link, create anyway or dismiss a failed create", A, O, S)
 POLL = _line("Poll now", A, O, S)
 SANDBOX = _line("Sandbox (demo only): board, contact, buttons", A, O, S)
@@ -259,6 +259,7 @@ _OWN = {
     "admin:create-anyway": Page(NOBODY, CREATE),
     "admin:create-dismiss": Page(NOBODY, CREATE),
     "admin:identity-answer": Page(NOBODY, ANSWER),
+    "admin:identity-change": Page(NOBODY, ANSWER),
     "admin:identity-candidates": Page(SEE_QUESTIONS, SEE_QUESTIONS),
 }
 _QUEUES = (

@@ -14,13 +14,12 @@ from integrations.sync.categories.around import Around, around
 from integrations.sync.decide import OPEN, PATIENT, WON, ContactWrite, Decision, Plan, StageMove
 from integrations.sync.effects import store_effects
 from integrations.sync.identity import Reachable, Who
+from integrations.sync.own_kinds import DECIDE_AGAIN, OWN_LABELS
 from integrations.sync.people import person_of
 from integrations.sync.profile import SubAccountProfile
 from integrations.sync.work import Found, Work
 
-DECIDE_AGAIN = "categories-changed"
-SHORT_LABEL = "Categories changed"
-LABEL = f"{SHORT_LABEL}: stages decided again"
+LABEL = f"{OWN_LABELS[DECIDE_AGAIN]}: stages decided again"
 
 
 def plan_again(work: Work) -> list[Effect]:
@@ -47,19 +46,18 @@ def decide_again(work: Work) -> list[Effect]:
     account = work.profile.sub_accounts.get(event.sub_account_id or 0)
     if contact is None or event.patient is None or account is None:
         raise RejectedError("The contact is not linked any more: there is no card to move.")
-    result = _decided(work, contact, account, around(work.profile, contact))
+    result = decided(work, contact, account, around(work.profile, contact))
     for step, text in result.story:
         work.tell(step, text)
     return store_effects(work, result, _found(work, contact, account), _reachable(work), 0)
 
 
-def _decided(work: Work, contact: Contact, account: SubAccountProfile, one: Around) -> Plan:
+def decided(work: Work, contact: Contact | None, account: SubAccountProfile, one: Around) -> Plan:
+    """Where the visits put the cards of a contact (None: one that is to be made), as far as they stand elsewhere."""
     if not one.visits:
         return Plan(story=(("decided", "No visit of this contact is known any more."),))
-    known = {
-        PipelineKind(row.pipeline): row
-        for row in Opportunity.objects.across_practices().filter(contact=contact)
-    }
+    rows = Opportunity.objects.across_practices().filter(contact=contact) if contact is not None else ()
+    known = {PipelineKind(row.pipeline): row for row in rows}
     work.opportunities = known
     stages = one.stages(work.profile)
     moves: list[StageMove] = []
@@ -89,7 +87,7 @@ def _reopens(decision: Decision, one: Around) -> bool:
 
 
 def _custom(
-    work: Work, contact: Contact, one: Around, stages: dict[PipelineKind, Decision]
+    work: Work, contact: Contact | None, one: Around, stages: dict[PipelineKind, Decision]
 ) -> dict[str, FieldValue]:
     """Appointment Category of the newest visit, and what a visit completed in a final stage makes of a contact."""
     custom: dict[str, FieldValue] = {}
@@ -103,7 +101,8 @@ def _custom(
         and work.profile.has_surgery
     ):
         custom["Appointment Category"] = newest.category.value
-    if any(decision.makes_patient for decision in stages.values()) and contact.contact_type != PATIENT:
+    is_patient = contact is not None and contact.contact_type == PATIENT
+    if any(decision.makes_patient for decision in stages.values()) and not is_patient:
         custom["Contact Type"] = PATIENT
     return custom
 

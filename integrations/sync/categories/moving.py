@@ -25,11 +25,11 @@ from integrations.models import (
     Source,
 )
 from integrations.sync import bell
-from integrations.sync.categories.again import DECIDE_AGAIN
 from integrations.sync.categories.around import Around, contacts_of, counting, keys_of, visits_with
 from integrations.sync.categories.preview import steps
 from integrations.sync.categorize import has_category
 from integrations.sync.intake import Door, lane_key
+from integrations.sync.own_kinds import DECIDE_AGAIN
 from integrations.sync.profile import PracticeProfile, load_profile
 from integrations.sync.release import requeue
 
