@@ -14,10 +14,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, PaginationInlineFormSet
 
 from tenants.models import Location, Membership, Practice, PracticeState, User
+from tenants.moments import moment
 from tenants.roles import (
     Right,
     company_roles_to_give,
@@ -118,8 +120,21 @@ class PracticeAdmin(ScopedAdmin):
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         return {} if obj or not self.has_add_permission(request) else dict(self.prepopulated_fields)
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        found = super().get_fields(request, obj)
+        return ["short_name" if name == "slug" else name for name in found] if obj else found
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("slug", *self.readonly_fields) if obj else ()
+        return ("short_name", *self.readonly_fields) if obj else ()
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "slug":
+            kwargs |= {"label": "Short name", "help_text": "In addresses and files; it stays as it is."}
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    @display(description="Short name")
+    def short_name(self, row: Practice) -> str:
+        return row.slug
 
     @display(description="State", label=STATE_COLOURS, ordering="state")
     def state_label(self, row: Practice) -> str:
@@ -145,6 +160,19 @@ class PracticeAdmin(ScopedAdmin):
                 update_staff_flag(membership.user)
 
 
+class SignInFilter(DropdownFilter):
+    """Those who may sign in, or those who are switched off."""
+
+    title = "may sign in"
+    parameter_name = "is_active__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "Yes"), ("0", "No")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(is_active=self.value() == "1") if self.value() in ("0", "1") else queryset
+
+
 @admin.register(User)
 class UserAdmin(ScopedAdmin, DjangoUserAdmin):  # type: ignore[misc]
     """People who sign in by e-mail."""
@@ -154,17 +182,17 @@ class UserAdmin(ScopedAdmin, DjangoUserAdmin):  # type: ignore[misc]
     change_password_form = AdminPasswordChangeForm
     change_right = add_right = Right.MANAGE_PEOPLE
     delete_right = None
-    list_display = ("email", "name", "role_words", "is_active", "last_login")
-    list_filter = ("is_active",)
+    list_display = ("email", "name", "role_words", "may_sign_in", "signed_in")
+    list_filter = (SignInFilter,)
     search_fields = ("email", "name")
     search_help_text = "Name or e-mail address"
     ordering = ("email",)
     filter_horizontal = ()
-    readonly_fields = ("password_words", "last_login", "date_joined", "is_staff")
+    readonly_fields = ("password_words", "signed_in", "joined", "is_staff")
     fieldsets = (
         (None, {"fields": ("email", "name", "password_words")}),
         ("Rights", {"fields": ("is_active", "company_role", "is_superuser", "is_staff")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        ("Dates", {"fields": ("signed_in", "joined")}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "practice", "role", "password1", "password2")}),)
     empty_words = "Nobody here yet."
@@ -223,6 +251,18 @@ class UserAdmin(ScopedAdmin, DjangoUserAdmin):  # type: ignore[misc]
         url = reverse("admin:auth_user_password_change", args=[person.pk])
         words = "Set" if person.has_usable_password() else "Not set"
         return format_html('{}. <a class="ax-link" href="{}">Set a new one</a>', words, url)
+
+    @display(description="May sign in", boolean=True, ordering="is_active")
+    def may_sign_in(self, person: User) -> bool:
+        return person.is_active
+
+    @display(description="Last signed in", ordering="last_login")
+    def signed_in(self, person: User) -> SafeString | str:
+        return moment(person.last_login) if person.last_login else "Never"
+
+    @display(description="Added")
+    def joined(self, person: User) -> SafeString:
+        return moment(person.date_joined)
 
     @display(description="Roles")
     def role_words(self, person: User) -> str:

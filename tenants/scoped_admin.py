@@ -167,14 +167,15 @@ class ScopedAdmin(ScopeMixin, ModelAdmin):
             raise Http404("There is no such row.")
         if not self.has_view_permission(request, row):
             raise PermissionDenied
+        practice = Practice.objects.across_practices().filter(pk=practice_id_of(row)).first()
         context = {
             **self.admin_site.each_context(request),
             "title": "History",
             "opts": self.opts,
             "original": row,
             "inline_admin_formsets": [],
-            "changes": changes_of(row),
-            "practice": Practice.objects.across_practices().filter(pk=practice_id_of(row)).first(),
+            "changes": changes_of(row, practice),
+            "practice": practice,
         }
         return TemplateResponse(request, "axconnect/history.html", context)
 
@@ -233,7 +234,7 @@ class PageAdmin(ReadOnlyMixin, ScopedAdmin):
         )
         context = {
             **self.admin_site.each_context(request),
-            "title": str(row).capitalize(),
+            "title": str(row)[:1].upper() + str(row)[1:],
             "opts": self.opts,
             "original": row,
             "row": row,

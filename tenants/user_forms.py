@@ -9,6 +9,12 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from tenants.models import Membership, Practice, Role, User
 from tenants.roles import Right, practice_ids_with, roles_to_give
 
+# In place of the framework's own words.
+PLAIN = {
+    "is_active": ("May sign in", "Switched off, the person stays in the history of what they did."),
+    "is_superuser": ("Superuser", "May do everything in every practice, and see the queues."),
+}
+
 
 class NewUserForm(UserCreationForm):
     """A person, their first password, and, unless they work for every practice, their role in one.
@@ -75,3 +81,6 @@ class EditUserForm(UserChangeForm):
         super().__init__(*args, **kwargs)
         if "company_role" in self.fields:
             self.fields["company_role"].required = False
+        for name, (label, words) in PLAIN.items():
+            if name in self.fields:
+                self.fields[name].label, self.fields[name].help_text = label, words

@@ -14,6 +14,7 @@ from categorization.admin.filters import PracticeFilter
 from categorization.confirming import BadChoice, undo
 from categorization.engine import Progress, engine
 from categorization.models import CategoryBatch
+from tenants.moments import moment
 from tenants.roles import Right
 from tenants.scoped_admin import PageAdmin
 
@@ -45,7 +46,7 @@ class CategoryBatchAdmin(PageAdmin):
 
     @display(description="When", ordering="made_at")
     def when(self, row: CategoryBatch) -> Any:
-        return row.made_at
+        return moment(row.made_at, row.practice)
 
     @display(description="Types")
     def count_words(self, row: Any) -> int:

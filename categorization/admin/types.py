@@ -71,7 +71,8 @@ class AppointmentTypeAdmin(ScopedAdmin):
     search_fields = ("name", "purpose")
     search_help_text = "Type or purpose"
     list_before_template = "axconnect/types_head.html"
-    change_form_before_template = "axconnect/type_panel.html"
+    # Outside the page's form: it has a form of its own.
+    change_form_outer_before_template = "axconnect/type_panel.html"
     actions = ("confirm_suggestions", "confirm_selected", "take_back")
     empty_words = "No appointment types."
     empty_next = "Types appear here when they are pulled from an EMR or first named by an event."
@@ -182,12 +183,12 @@ class AppointmentTypeAdmin(ScopedAdmin):
         return "Confirmed" if row.is_confirmed else "To confirm"
 
     @display(description="By")
-    def confirmed_words(self, row: AppointmentType) -> str:
+    def confirmed_words(self, row: AppointmentType) -> SafeString | str:
         if not row.is_confirmed or row.confirmed_at is None:
             return "Nobody yet"
         by = str(row.confirmed_by) if row.confirmed_by else row.get_confirmed_via_display()
         at = row.confirmed_at.astimezone(zoneinfo.ZoneInfo(row.practice.time_zone))
-        return f"{by}, {_day(at)}"
+        return format_html("{}<br><span class='ax-quiet ax-small'>{}</span>", by, _day(at))
 
     # --- a type's own page ---------------------------------------------------------------------------------
 

@@ -120,7 +120,7 @@ class ContactAdmin(KeysetMixin, PageAdmin):
     """People in the CRM that AX Connect writes to."""
 
     page_template = "axconnect/contact.html"
-    list_display = ("number", "crm_id", "sub_account", "type_label", "value", "patients", "gone")
+    list_display = ("number", "crm_id", "container", "type_label", "value", "patients", "gone")
     list_filter = (PracticeFilter,)
     search_fields = ("crm_id",)
     search_help_text = "Contact id in the CRM"
@@ -132,6 +132,10 @@ class ContactAdmin(KeysetMixin, PageAdmin):
         rows: QuerySet[Contact] = super().get_queryset(request)
         joined = rows.select_related("sub_account__practice").prefetch_related(LINKS)
         return joined.defer("sub_account__token", "sub_account__webhook_secret")
+
+    @display(description="Sub-account")
+    def container(self, contact: Contact) -> str:
+        return str(contact.sub_account)
 
     @display(description="Contact")
     def number(self, contact: Contact) -> str:

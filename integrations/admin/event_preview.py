@@ -7,7 +7,7 @@ from integrations.admin import labels
 from integrations.admin.story import ICONS, NATIVE, steps_of, title_of, values_in
 from integrations.models import EffectKind, EventState, InboundEvent
 from integrations.sync.preview_compare import Change, PlannedWrite
-from integrations.sync.preview_event import preview_event
+from integrations.sync.preview_event import EventPreview, preview_event
 
 CHANGE = {
     Change.NEW: ("New", labels.NEWS),
@@ -51,8 +51,16 @@ def preview_page(event: InboundEvent, *, reveal: bool) -> dict[str, Any]:
         "writes": [_shown(one, reveal) for one in found.writes],
         "ends_label": EventState(found.ends).label if found.ends else "",
         "ends_colour": labels.EVENT.get(found.ends, labels.NEUTRAL),
+        "tone": _tone(found),
         "has_values": any(one.kind in (EffectKind.CONTACT, EffectKind.NOTE) for one in found.writes),
     }
+
+
+def _tone(found: EventPreview) -> str:
+    """What colour says first: that it would stop, that something would change, or that all is well."""
+    if found.ends in (EventState.PARKED, EventState.HELD) and not found.writes:
+        return labels.EVENT[found.ends]
+    return labels.NEWS if found.changes else labels.GOOD
 
 
 def _shown(write: PlannedWrite, reveal: bool) -> ShownWrite:

@@ -151,8 +151,9 @@ class EventAdmin(KeysetMixin, PageAdmin):
     def from_where(self, event: InboundEvent) -> str:
         if event.source == Source.SETTINGS:
             return labels.BY_SETTINGS
-        side = event.connection or event.sub_account
-        return side.key if side else event.get_source_display()
+        if event.connection:
+            return event.connection.name
+        return event.sub_account.key if event.sub_account else event.get_source_display()
 
     @display(description="Received")
     def received(self, event: InboundEvent) -> SafeString:

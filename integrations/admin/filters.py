@@ -90,6 +90,10 @@ class EventKindFilter(DropdownFilter):
 class DayFilter(RangeDateFilter):
     """From one day to another, both included, as days fall at the practice that is chosen or the only one."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "day"
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         zone = self._zone(request)
         first, last = self._day("from"), self._day("to")

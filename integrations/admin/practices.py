@@ -30,10 +30,17 @@ from tenants.scoped_admin import ReadOnlyMixin, ScopedAdmin, ScopedInline, objec
 CHECK_ICONS = {State.GREEN: "check_circle", State.RED: "cancel", State.MANUAL: "visibility"}
 
 
+class AccountField(forms.ModelChoiceField):
+    """Sub-accounts of one practice by their short names."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj.key)
+
+
 class LocationForm(forms.ModelForm):  # type: ignore[type-arg]
     """A clinic site and the sub-account that its events go to."""
 
-    sub_account = forms.ModelChoiceField(
+    sub_account = AccountField(
         SubAccount.objects.across_practices().none(),
         required=False,
         label="Goes to sub-account",
@@ -79,7 +86,7 @@ class RoutedLocationInline(LocationInline):
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         choices = rows_with(request.user, SubAccount, Right.SEE).for_practice(obj) if obj else None
         if choices is not None:
-            field = forms.ModelChoiceField(
+            field = AccountField(
                 choices.select_related("practice"),
                 required=False,
                 label="Goes to sub-account",

@@ -23,6 +23,7 @@ class PayloadRevealAdmin(ReadOnlyMixin, ScopedAdmin):
 
     list_display = ("when", "who", "reason", "about", "practice")
     list_display_links = None
+    fields = readonly_fields = ("when", "who", "reason", "about", "practice")
     list_filter = (PracticeFilter,)
     sortable_by = ()
     empty_words = "Nobody has revealed a payload."

@@ -89,10 +89,14 @@ def steps_of(story: Iterable[Any]) -> list[Step]:
         Step(
             STEP_ICONS.get(str(step.get("step")), "arrow_right_alt"),
             str(step.get("step", "")),
-            str(step["text"]),
+            _sentence(str(step["text"])),
         )
         for step in found
     ]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def writes_of(

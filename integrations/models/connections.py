@@ -9,6 +9,7 @@ from django.db import models
 from django.urls import reverse
 from simple_history.models import HistoricalRecords
 
+from integrations.emrs import registry
 from integrations.models.circuit import CircuitMixin
 from tenants.encryption import EncryptedJSONField
 from tenants.models import Practice
@@ -66,7 +67,14 @@ class Connection(CircuitMixin):
         constraints = [models.UniqueConstraint(fields=["practice", "key"], name="connection_key_in_practice")]
 
     def __str__(self) -> str:
-        return f"{self.practice.slug}/{self.key}"
+        return f"{self.practice.name}: {self.name}"
+
+    @property
+    def name(self) -> str:
+        """What people call it: its EMR, and its key where that says more."""
+        found = registry().get(self.emr)
+        called = found.manifest.name if found else self.emr
+        return called if self.emr.startswith(self.key) else f"{called} ({self.key})"
 
     @property
     def webhook_url(self) -> str:

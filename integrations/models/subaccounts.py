@@ -73,7 +73,7 @@ class SubAccount(CircuitMixin):
         ]
 
     def __str__(self) -> str:
-        return f"{self.practice.slug}/{self.key}"
+        return f"{self.practice.name}: {self.key}"
 
     @property
     def webhook_url(self) -> str:

@@ -173,13 +173,20 @@ def _connections(setup: _SetUp) -> Iterator[Check]:
     for row, manifest in setup.known:
         by, at = _tick(row, TESTED)
         reason, proof = _credentials(row, manifest), "Tested" if at else "None are needed"
-        yield _check(
-            f"credentials/{row.key}", f"{row.key}: credentials", reason, row, proof=proof, by=by, at=at
-        )
+        label = f"{_called(setup, row)}: credentials"
+        yield _check(f"credentials/{row.key}", label, reason, row, proof=proof, by=by, at=at)
         for item in manifest.checklist:
             reason = "" if (row.ticks or {}).get(item.name) else f"Tick it when it is done. {item.help}"
             name, (by, at) = f"prerequisite/{row.key}/{item.name}", _tick(row, item.name)
-            yield _check(name, f"{row.key}: {item.label}", reason, row, proof="Ticked", by=by, at=at)
+            label = f"{_called(setup, row)}: {item.label}"
+            yield _check(name, label, reason, row, proof="Ticked", by=by, at=at)
+
+
+def _called(setup: _SetUp, row: Connection) -> str:
+    """A connection by its EMR's name, and by its key too where the practice has several of one EMR."""
+    name = emrs.registry()[row.emr].manifest.name
+    several = sum(other.emr == row.emr for other in setup.connections) > 1
+    return f"{name} ({row.key})" if several else name
 
 
 def _credentials(row: Connection, manifest: Manifest) -> str:
@@ -202,14 +209,28 @@ def _destinations(setup: _SetUp) -> Iterator[Check]:
         yield _check("destination", label, "Add a sub-account.", setup.practice)
     elif default := next((row for row in setup.sub_accounts if row.is_default), None):
         mapped = sum(getattr(row, "route", None) is not None for row in setup.locations)
-        own = f"{mapped} of {len(setup.locations)} locations are mapped, the rest" if mapped else "Everything"
-        yield _check("destination", label, "", setup.practice, proof=f"{own} goes to {default.key}")
+        yield _check(
+            "destination",
+            label,
+            "",
+            setup.practice,
+            proof=_destination_proof(mapped, len(setup.locations), default.key),
+        )
     else:
         unmapped = [row.name for row in setup.locations if getattr(row, "route", None) is None]
         reason = f"Map {', '.join(unmapped)}, or make one sub-account the default." if unmapped else ""
         if not setup.locations:
             reason = "Make one sub-account the default, or add locations and map them."
         yield _check("destination", label, reason, setup.practice)
+
+
+def _destination_proof(mapped: int, known: int, default: str) -> str:
+    if not mapped:
+        return f"Everything goes to {default}"
+    if mapped < known:
+        return f"{mapped} of {known} locations {'is' if mapped == 1 else 'are'} mapped, the rest goes to {default}"
+    whole = "The location is" if known == 1 else f"All {known} locations are"
+    return f"{whole} mapped, what is new goes to {default}"
 
 
 def _sub_account(setup: _SetUp, row: SubAccount) -> Iterator[Check]:
@@ -225,7 +246,11 @@ def _sub_account(setup: _SetUp, row: SubAccount) -> Iterator[Check]:
         f"fields/{row.key}", f"{row.key}: custom fields", _fields(setup, row), row, proof=proof, at=read
     )
     leaves_it = row.pipeline_logic == PipelineLogic.CRM_WORKFLOW
-    proof = "The CRM's own workflow moves the pipeline" if leaves_it else f"{mapped} stages are mapped"
+    proof = (
+        "The CRM's own workflow moves the pipeline"
+        if leaves_it
+        else f"{mapped} stage{'s are' if mapped != 1 else ' is'} mapped"
+    )
     yield _check(f"stages/{row.key}", f"{row.key}: stages", _stages(setup, row), row, proof=proof)
     yield _workflows(setup, row)
 
@@ -280,19 +305,29 @@ def _workflows(setup: _SetUp, row: SubAccount) -> Check:
     if vital:
         return _check(name, label, f"Map {', '.join(dict.fromkeys(vital))}: it moves the pipeline here.", row)
     reason = f"Not mapped, so nobody is enrolled: {', '.join(missing)}." if missing else ""
-    return _check(name, label, reason, row, otherwise=State.MANUAL, proof=f"{len(mapped)} are mapped")
+    return _check(
+        name,
+        label,
+        reason,
+        row,
+        otherwise=State.MANUAL,
+        proof=f"{len(mapped)} {'is' if len(mapped) == 1 else 'are'} mapped",
+    )
 
 
 def _traffic(setup: _SetUp, row: Connection, manifest: Manifest) -> Iterator[Check]:
     if setup.is_dual(manifest):
         known, not_confirmed, last = setup.types.get(row.key, (0, 0, None))
-        reason = f"{not_confirmed} of {known} are not confirmed yet." if not_confirmed else ""
-        reason = reason if known else "No appointment types are known yet."
-        proof = f"All {known} are confirmed, the last one"
-        yield _check(
-            f"types/{row.key}", f"{row.key}: appointment types confirmed", reason, row, proof=proof, at=last
+        reason = (
+            f"{not_confirmed} of {known} {'is' if not_confirmed == 1 else 'are'} not confirmed yet."
+            if not_confirmed
+            else ""
         )
+        reason = reason if known else "No appointment types are known yet."
+        proof = f"All {known} are confirmed, the last one" if known > 1 else "The one there is is confirmed"
+        label = f"{_called(setup, row)}: appointment types confirmed"
+        yield _check(f"types/{row.key}", label, reason, row, proof=proof, at=last)
     seen = getattr(row, "last_event_at", None)
     reason = "" if seen else f"Nothing has arrived from {manifest.name} yet: send a test event."
-    name, label = f"test_event/{row.key}", f"{row.key}: test event seen"
+    name, label = f"test_event/{row.key}", f"{_called(setup, row)}: test event seen"
     yield _check(name, label, reason, row, proof="The newest event arrived", at=seen)

@@ -1,50 +1,19 @@
 """Times, dates and amounts as people write them at the practice; the exact time shows on hover."""
 
-import zoneinfo
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from django import template
-from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
+from tenants.moments import NOTHING, day_in_words, exactly, in_words, moment, zone_of
+
+__all__ = ["day_in_words", "exactly", "in_words", "moment", "zone_of"]
 register = template.Library()
+register.filter(moment)
 
-MONTH_FIRST = frozenset({"US", "CA"})
 CURRENCY = {"GB": "£"}
-NOTHING = format_html('<span class="ax-none">{}</span>', "–")
-
-
-def zone_of(practice: Any) -> tzinfo:
-    """A practice's time zone; UTC without one."""
-    return zoneinfo.ZoneInfo(practice.time_zone) if practice is not None else UTC
-
-
-def in_words(at: datetime, practice: Any, now: datetime | None = None) -> str:
-    """``Today, 2:03 PM``: a moment in the practice's zone, as short as it can be said."""
-    zone = zone_of(practice)
-    local, today = at.astimezone(zone), (now or timezone.now()).astimezone(zone).date()
-    if local.date() == today:
-        return f"Today, {_clock(local)}"
-    if local.date() == today - timedelta(days=1):
-        return f"Yesterday, {_clock(local)}"
-    if local.year == today.year:
-        return f"{_day(local.date(), practice)}, {_clock(local)}"
-    return day_in_words(local.date(), practice)
-
-
-def exactly(at: datetime, practice: Any) -> str:
-    """``Thursday, Mar 12, 2026, 2:03:07 PM EDT``."""
-    local = at.astimezone(zone_of(practice))
-    day = day_in_words(local.date(), practice)
-    return f"{local:%A}, {day}, {_clock(local, ':%S')} {local.tzname()}"
-
-
-def day_in_words(on: date, practice: Any = None) -> str:
-    """``Mar 12, 2026``, or ``12 Mar 2026`` where the day comes first."""
-    return f"{_day(on, practice)}{', ' if _is_month_first(practice) else ' '}{on.year}"
 
 
 @register.filter
@@ -53,29 +22,11 @@ def moment_words(at: datetime, practice: Any) -> str:
     return in_words(at, practice)
 
 
-def _day(on: date, practice: Any) -> str:
-    return f"{on:%b} {on.day}" if _is_month_first(practice) else f"{on.day} {on:%b}"
-
-
-def _clock(at: datetime, seconds: str = "") -> str:
-    return f"{at.hour % 12 or 12}{at.strftime(':%M' + seconds)} {'AM' if at.hour < 12 else 'PM'}"
-
-
-def _is_month_first(practice: Any) -> bool:
-    return practice is None or practice.country in MONTH_FIRST
-
-
 @register.filter
-def moment(at: datetime | None, practice: Any = None) -> SafeString:
-    """A point in time as people write it, the exact one on hover."""
-    if not at:
-        return NOTHING
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        at.isoformat(timespec="seconds"),
-        exactly(at, practice),
-        in_words(at, practice),
-    )
+def moment_within(at: datetime | None, practice: Any = None) -> SafeString:
+    """The same in the middle of a sentence: ``done, today, 2:03 PM``."""
+    shown = moment(at, practice)
+    return mark_safe(shown.replace(">Today, ", ">today, ").replace(">Yesterday, ", ">yesterday, "))  # noqa: S308
 
 
 @register.filter
@@ -114,6 +65,18 @@ def took(milliseconds: float | None) -> str:
     if minutes < 90:
         return f"{minutes:.0f} min"
     return f"{minutes / 60:.0f} h" if minutes < 60 * 48 else f"{minutes / 60 / 24:.0f} days"
+
+
+@register.filter
+def number(count: int) -> str:
+    """``5,000``."""
+    return f"{count:,}"
+
+
+@register.filter
+def seconds_each(seconds: float) -> str:
+    """How long a thing of that many seconds takes: ``40 ms``, ``1.2 s``."""
+    return took(seconds * 1000)
 
 
 @register.filter

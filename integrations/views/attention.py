@@ -476,7 +476,7 @@ def _suggestion(scope: Scope, row: Row) -> tuple[tuple[Press, ...], str]:
     if not suggested:
         return (), ""
     is_sure = AppointmentType(suggested=suggested, confidence=row["confidence"]).may_be_agreed_with
-    why = f"Suggestion{'' if is_sure else ', not sure'}: {suggested}. {row['reason']}".strip()
+    why = f"Suggestion{'' if is_sure else ', not sure'}: {suggested}{': ' if row['reason'] else ''}{row['reason']}"
     right = next((one for one in CONFIRMING if may(scope.user, one, row["practice_id"])), None)
     if not is_sure or right is None:
         return (), why

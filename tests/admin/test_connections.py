@@ -264,7 +264,7 @@ def test_an_address_where_nothing_answers_is_said_in_words(settings: Any, world:
 def test_tasks_used_this_cycle_are_shown(world: World, specialist: User) -> None:
     InboundEvent.objects.for_practice(world.practice).update(deliveries=3)
     page = signed_in(specialist).get(page_of(world.connection)).content.decode()
-    assert "3 of 5000" in page
+    assert "3 of 5,000" in page
 
 
 # --- where fields are read ------------------------------------------------------------------------------------

@@ -257,8 +257,8 @@ def test_practice_connection_and_emr_narrow_the_list(world: World, other: World,
 
 def test_filters_offer_only_the_own_practices(world: World, other: World, agent: User) -> None:
     page = signed_in(agent).get(reverse(LIST)).content.decode()
-    assert "bluestone/aestheticspro" in page
-    assert "harbor/aestheticspro" not in page
+    assert "Practice bluestone: AestheticsPro" in page
+    assert "Practice harbor: AestheticsPro" not in page
 
 
 def test_days_narrow_the_list_as_they_fall_at_the_practice(world: World, agent: User) -> None:

@@ -105,7 +105,10 @@ def test_check_exits_with_1_while_something_is_red(path: Path) -> None:
     run("import_practice", str(path))
     code, out, _ = run("check_practice", "bluestone")
     assert code == 1
-    assert "red     cw: test event seen: Nothing has arrived from Chartwell yet: send a test event." in out
+    assert (
+        "red     Chartwell: test event seen: Nothing has arrived from Chartwell yet: send a test event."
+        in out
+    )
     assert "green   Every location goes to a sub-account\n" in out
 
 

@@ -120,7 +120,7 @@ def test_a_suggestion_that_is_not_sure_has_no_button(specialist, botox):
     AppointmentType.objects.filter(pk=botox.pk).update(confidence=0.4)
     page = specialist.get("/").content.decode()
     assert "Confirm as" not in page
-    assert "Suggestion, not sure: Non-Surgical Appointment." in page
+    assert "Suggestion, not sure: Non-Surgical Appointment" in page
     assert f"/appointmenttype/?practice={botox.practice_id}&amp;confirmed=no" in page
 
 

@@ -143,7 +143,7 @@ def test_where_the_crm_moves_the_pipeline_its_workflow_must_be_mapped() -> None:
 
 def test_every_appointment_type_must_be_confirmed_where_there_are_two_pipelines() -> None:
     practice = practice_from(document())
-    assert checks_of(practice)["types/cw"].reason == "1 of 2 are not confirmed yet."
+    assert checks_of(practice)["types/cw"].reason == "1 of 2 is not confirmed yet."
     AppointmentType.objects.for_practice(practice).update(confirmed_at=timezone.now())
     assert checks_of(practice)["types/cw"].state is State.GREEN
     AppointmentType.objects.for_practice(practice).delete()

@@ -331,7 +331,7 @@ def test_live_without_a_reason_needs_a_green_checklist_and_names_what_is_red() -
     with pytest.raises(PracticeFileError) as caught:
         imported(file)
     text = "\n".join(caught.value.problems)
-    assert "practice.live: cw: test event seen: Nothing has arrived from Chartwell yet" in text
+    assert "practice.live: Chartwell: test event seen: Nothing has arrived from Chartwell yet" in text
     assert "practice.live: main: custom fields" in text
     assert not Practice.objects.across_practices().exists()
 

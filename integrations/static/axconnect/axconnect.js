@@ -96,8 +96,19 @@
         });
     }
 
+    /* On a phone each cell says its column; the theme takes every first cell for a tick box. */
+    function nameCells() {
+        document.querySelectorAll(":is(#result_list, .tabular) [data-label]").forEach((cell) => {
+            const heading = cell.closest("table").querySelector("thead th");
+            const isNoTick = cell.dataset.label === "Select record" && !cell.querySelector("input[type=checkbox]");
+            const words = isNoTick && heading ? heading.textContent.trim() : cell.dataset.label;
+            cell.dataset.label = words.charAt(0).toUpperCase() + words.slice(1);
+        });
+    }
+
     document.addEventListener("DOMContentLoaded", () => {
         reachableIn(document);
+        nameCells();
         nameBoxes();
         const dialog = document.getElementById("modal-content");
         if (dialog) {

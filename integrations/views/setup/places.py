@@ -34,7 +34,15 @@ def locations_step(request: HttpRequest, practice: Practice) -> HttpResponse:
         messages.success(request, "Saved.")
         return to_step(practice, "locations")
     can_list = [(row, manifest_of(row)) for row in sources]
-    return show(request, practice, "locations", formset=formset, sources=can_list, known=rows.count())
+    return show(
+        request,
+        practice,
+        "locations",
+        formset=formset,
+        sources=can_list,
+        known=rows.count(),
+        has_emr=bool(connections_of(practice)),
+    )
 
 
 def _pull(request: HttpRequest, practice: Practice, sources: list[polls.Connection]) -> HttpResponse:
