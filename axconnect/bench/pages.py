@@ -17,7 +17,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 from django.urls import reverse
 
 from axconnect.bench.end_to_end import OURS
@@ -118,14 +118,14 @@ def table(timings: Sequence[Timing]) -> Iterator[str]:
 
 def time_pages(requests: int = REQUESTS) -> list[dict[str, Any]]:
     """Ask for every page as both people, ``requests`` times each, and say how long each took (fields of Timing)."""
-    settings.ALLOWED_HOSTS = [HOST]
     largest = _largest_practice()
     people = {"administrator": _administrator(), "support agent": _agent(largest)}
-    return [
-        asdict(_timed(page, name, user, requests))
-        for name, user in people.items()
-        for page in _pages(largest, is_agent=name != "administrator")
-    ]
+    with override_settings(ALLOWED_HOSTS=[HOST]):
+        return [
+            asdict(_timed(page, name, user, requests))
+            for name, user in people.items()
+            for page in _pages(largest, is_agent=name != "administrator")
+        ]
 
 
 def _timed(page: Page, person: str, user: User, requests: int) -> Timing:

@@ -30,7 +30,12 @@ def field_plans(account: SubAccount) -> list[Json]:
 def stored_plans(account: SubAccount) -> list[Json]:
     """The same from our copy of the CRM's list, without asking. Pick lists are not known for their options then."""
     rows = CustomField.objects.for_practice(account.practice_id).filter(sub_account=account)
-    return _plans(account, [{"id": row.crm_id, "name": row.name, "dataType": row.data_type} for row in rows])
+    return _plans(account, [_as_listed(row) for row in rows])
+
+
+def _as_listed(row: CustomField) -> Json:
+    """A field of our copy in the CRM's own words."""
+    return {"id": row.crm_id, "name": row.name, "dataType": row.data_type, "parentId": row.folder_id}
 
 
 def _plans(account: SubAccount, listed: Sequence[Json]) -> list[Json]:

@@ -156,6 +156,7 @@ class CustomField(models.Model):
     crm_id = models.CharField("CRM field id", max_length=64)
     field_key = models.CharField(max_length=200, blank=True)
     data_type = models.CharField(max_length=30)
+    folder_id = models.CharField("CRM folder id", max_length=64, blank=True)
 
     objects = ScopedManager()
 

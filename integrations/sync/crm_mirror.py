@@ -12,7 +12,7 @@ from integrations.models import CustomField, Pipeline, Stage, SubAccount
 from integrations.signals import raise_config_version
 
 Json = dict[str, Any]
-_COLUMNS = ("name", "field_key", "data_type")
+_COLUMNS = ("name", "field_key", "data_type", "folder_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ def _field(sub_account: SubAccount, item: Json) -> CustomField | None:
         name=str(item["name"])[:200],
         field_key=str(item.get("fieldKey") or "")[:200],
         data_type=str(item["dataType"])[:30],
+        folder_id=str(item.get("parentId") or "")[:64],
     )
 
 

@@ -102,7 +102,7 @@ def sample(
     caplog.set_level(logging.CRITICAL, logger="django.request")
     settings.DEMO = True
     made = demo_practices()["harbor"]
-    monkeypatch.setattr(sandbox, "demo_practices", lambda: {world.practice.slug: made})
+    monkeypatch.setattr(sandbox, "practice_with", lambda crm_id: made)
     monkeypatch.setattr(Door, "contact", lambda self, pk: _card(world, pk))
     monkeypatch.setattr(sandbox_creates, "tags_of", lambda connection: ("create",))
     people = _people(world, other, root)

@@ -62,7 +62,7 @@ SETTLE_PAYMENT = _line("Say whether a payment in doubt is in the CRM", A, O, S)
 ANSWER = _line("Answer an identity question, change the answer", A, O, S)
 CREATE = _line("Retry, link, create anyway or dismiss a failed create", A, O, S)
 POLL = _line("Poll now", A, O, S)
-SANDBOX = _line("Sandbox (demo only): board, contact, buttons", A, O, S)
+SANDBOX = _line("Sandbox (demo only): board, contact, buttons, practices to practise with", A, O, S)
 # --- categories -------------------------------------------------------------------------------------------
 REVIEW = _line("Review page: see the types, choose, agree, undo one's own, sign off", A, O, R)
 INVITE = _line("Review page: invite reviewers, send a link again", A, O)

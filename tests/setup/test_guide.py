@@ -17,7 +17,7 @@ def test_every_step_has_its_heading_in_the_guide() -> None:
     guide = page(GUIDE.removesuffix(".md"))
     assert guide is not None
     headings = {anchor_of(one.title) for one in guide.headings if one.level == 2}
-    assert headings == {slug for slug, *_ in STEPS}
+    assert headings - {"practising"} == {slug for slug, *_ in STEPS}
 
 
 def test_the_first_page_leads_to_the_guide(staff: Client) -> None:
