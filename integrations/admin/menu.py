@@ -19,6 +19,7 @@ from integrations.models import (
     InboundEvent,
     Incident,
     LedgerRow,
+    SubAccount,
 )
 from integrations.models.creates import FAILED
 from integrations.models.narrowing import doubtful_payments, open_events
@@ -58,12 +59,18 @@ def _badge(model: type[Model], narrow: Callable[[Any], QuerySet[Any]]) -> Callab
     return badge
 
 
+def _with_a_choice() -> QuerySet[Any]:
+    """Practices of which not everything goes to one sub-account: the others have nothing to map."""
+    rows: QuerySet[SubAccount] = SubAccount.objects.across_practices().filter(is_default=False)
+    return rows.order_by().values("practice")
+
+
 parked = _badge(InboundEvent, lambda rows: open_events(rows).filter(state=EventState.PARKED))
 failed_creates = _badge(CreateRequest, lambda rows: rows.filter(state__in=FAILED))
 questions = _badge(IdentityQuestion, lambda rows: rows.filter(answer=""))
 incidents = _badge(Incident, lambda rows: rows.filter(closed_at__isnull=True))
 refused = _badge(Connection, lambda rows: rows.filter(needs_reauth_since__isnull=False))
-unmapped = _badge(Location, lambda rows: rows.filter(route__isnull=True))
+unmapped = _badge(Location, lambda rows: rows.filter(route__isnull=True, practice__in=_with_a_choice()))
 uncategorized = _badge(AppointmentType, lambda rows: rows.filter(confirmed_at__isnull=True))
 unsure_payments = _badge(LedgerRow, doubtful_payments)
 

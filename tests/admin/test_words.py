@@ -6,10 +6,10 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from integrations.admin import labels
+from integrations.admin import labels, menu
 from integrations.emrs import registry
 from integrations.models import (
     Connection,
@@ -19,10 +19,11 @@ from integrations.models import (
     InboundEvent,
     LedgerState,
     ParkedAs,
+    SubAccount,
 )
 from integrations.sync.tasks_used import cycle_start, tasks_used
 from integrations.templatetags import human
-from tenants.models import Role, User
+from tenants.models import Location, Role, User
 from tests.admin.conftest import World, make_event, person, signed_in
 
 NEW_YORK = SimpleNamespace(time_zone="America/New_York", country="US")
@@ -135,9 +136,9 @@ def test_badges_count_what_waits_in_the_own_practices(world: World, other: World
     make_event(world.practice, world.connection, state="parked", parked_as="config")
     make_event(other.practice, other.connection, state="parked", parked_as="config")
     page = signed_in(agent).get(reverse("admin:integrations_incident_changelist")).content.decode()
-    menu = page[page.index('id="nav-sidebar-apps"') : page.index('class="ax-me"')]
-    assert menu.count('<span class="ax-badge ax-danger">1</span>') == 2  # parked events and incidents
-    assert "ax-badge ax-warning" in menu
+    shown = page[page.index('id="nav-sidebar-apps"') : page.index('class="ax-me"')]
+    assert shown.count('<span class="ax-badge ax-danger">1</span>') == 2  # parked events and incidents
+    assert "ax-badge ax-warning" in shown
 
 
 def test_nothing_waiting_shows_no_badge(world: World, other: World) -> None:
@@ -205,3 +206,13 @@ def test_a_page_that_does_not_exist_is_answered_in_words(world: World, agent: Us
     answer = signed_in(agent).get("/no/such/page/")
     assert answer.status_code == 404
     assert "AX Connect" in answer.content.decode()
+
+
+def test_a_location_counts_as_unmapped_only_where_there_is_a_choice(world: World, specialist: User) -> None:
+    Location.objects.create(practice=world.practice, external_id="99", name="Annex")
+    SubAccount.objects.for_practice(world.practice).update(is_default=True)
+    request = RequestFactory().get("/")
+    request.user = specialist
+    assert menu.unmapped(request) == ""
+    SubAccount.objects.create(practice=world.practice, key="spa", crm_subaccount_id="SPA1")
+    assert menu.unmapped(request) == "1"

@@ -64,7 +64,7 @@ def live_step(request: HttpRequest, practice: Practice) -> HttpResponse:
         may_override=may(request.user, Right.GO_LIVE, practice),
         form=ReasonForm(),
         means=live_state,
-        works=fields_work(accounts_of(practice)),
+        works=[one for one in fields_work(accounts_of(practice)) if one.needs_a_look or not one.is_finished],
     )
 
 
