@@ -32,6 +32,7 @@ from integrations.admin.keyset import KeysetMixin
 from integrations.admin.story import Write, steps_of, writes_of
 from integrations.emrs import registry
 from integrations.models import BulkKind, EventState, HeldFor, InboundEvent, ParkedAs, PayloadReveal, Source
+from integrations.models.narrowing import open_events
 from integrations.sync import replay
 from integrations.sync.settle import settle
 from integrations.templatetags.human import moment
@@ -75,8 +76,8 @@ class EventAdmin(KeysetMixin, PageAdmin):
         ConnectionFilter,
         EmrFilter,
         EventKindFilter,
-        choice_filter("held for", "held_for", HeldFor),
-        choice_filter("parked as", "parked_as", ParkedAs),
+        choice_filter("held for", "held_for", HeldFor, open_events),
+        choice_filter("parked as", "parked_as", ParkedAs, open_events),
         ("received_at", DayFilter),
     )
     search_fields = ("pk",)
