@@ -1,6 +1,7 @@
 """Is this patient that contact? Side by side, with the three answers that there are."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -10,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.dateparse import parse_date
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
@@ -54,7 +56,7 @@ class Candidate:
     name: str = ""
     email: str = ""
     phone: str = ""
-    birth_date: str = ""
+    birth_date: date | None = None
     problem: str = ""
 
 
@@ -79,8 +81,16 @@ def _candidate(crm_id: str, link: str, contact: Json) -> Candidate:
         name=name.title() if name.islower() else name,
         email=str(contact.get("email") or ""),
         phone=str(contact.get("phone") or ""),
-        birth_date=str(contact.get("dateOfBirth") or "")[:10],
+        birth_date=_day(contact.get("dateOfBirth")),
     )
+
+
+def _day(said: object) -> date | None:
+    """The CRM's date of birth; None where it is none."""
+    try:
+        return parse_date(str(said or "")[:10])
+    except ValueError:
+        return None
 
 
 class AnswerForm(forms.Form):

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import phonenumbers
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
@@ -33,6 +34,20 @@ def moment_within(at: datetime | None, practice: Any = None) -> SafeString:
 def day(on: date | None, practice: Any = None) -> SafeString | str:
     """A calendar day."""
     return day_in_words(on, practice) if on else NOTHING
+
+
+@register.filter
+def telephone(raw: str, practice: Any = None) -> str:
+    """A phone number as people of the practice's country write it, so that two can be compared by eye; what cannot be
+    read as one stays as it is."""
+    country = str(getattr(practice, "country", "") or "US")
+    try:
+        number = phonenumbers.parse(raw or "", country)
+    except phonenumbers.NumberParseException:
+        return raw or NOTHING
+    is_own = number.country_code == phonenumbers.country_code_for_region(country)
+    form = phonenumbers.PhoneNumberFormat
+    return phonenumbers.format_number(number, form.NATIONAL if is_own else form.INTERNATIONAL)
 
 
 @register.filter

@@ -216,3 +216,18 @@ def test_a_location_counts_as_unmapped_only_where_there_is_a_choice(world: World
     assert menu.unmapped(request) == ""
     SubAccount.objects.create(practice=world.practice, key="spa", crm_subaccount_id="SPA1")
     assert menu.unmapped(request) == "1"
+
+
+@pytest.mark.parametrize(
+    ("raw", "practice", "shown"),
+    [
+        ("+12125550100", NEW_YORK, "(212) 555-0100"),
+        ("212.555.0100", NEW_YORK, "(212) 555-0100"),
+        ("+442071234567", NEW_YORK, "+44 20 7123 4567"),
+        ("+442071234567", LONDON, "020 7123 4567"),
+        ("none", NEW_YORK, "none"),
+        ("", NEW_YORK, human.NOTHING),
+    ],
+)
+def test_phone_numbers_of_two_systems_read_alike(raw: str, practice: SimpleNamespace, shown: str) -> None:
+    assert human.telephone(raw, practice) == shown
