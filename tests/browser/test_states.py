@@ -9,6 +9,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from categorization.models import AppointmentType
+from integrations.models import IdentityQuestion
 from tenants.models import Practice
 from tests.admin.conftest import World, make_world
 from tests.browser.conftest import NARROW, WIDE
@@ -38,6 +39,8 @@ def world(boss) -> World:
     names = {"connection_key": "aestheticspro", "name": "Facial", "category": "Non-Surgical Consult"}
     AppointmentType.objects.create(practice=made.practice, **names, confirmed_at=made.event.received_at)
     Practice.objects.create(slug="newfield", name="Newfield", kind="med_spa")
+    answered = {"answer": "ignore", "answered_by": boss, "answered_at": made.event.received_at}
+    IdentityQuestion.objects.for_practice(made.practice).update(**answered)
     return made
 
 
@@ -79,6 +82,14 @@ def other_category(tab: Page) -> None:
     ).to_be_visible()
 
 
+def another_answer(tab: Page) -> None:
+    """Who a patient is, said otherwise: what that does is shown first."""
+    tab.get_by_role("link", name="Change the answer").click()
+    with tab.expect_navigation():
+        tab.get_by_role("button", name="Somebody else").click()
+    expect(tab.get_by_role("heading", name="Change the answer?")).to_be_visible()
+
+
 def override(tab: Page) -> None:
     tab.get_by_text("Go live all the same").click()
     expect(tab.get_by_role("textbox").last).to_be_visible()
@@ -115,6 +126,7 @@ def states(world: World) -> Iterator[State]:
         connection,
         dialog(reverse("admin:integrations_connection_pause", args=[world.connection.pk])),
     )
+    yield "another answer", page("integrations_identityquestion", world.question), another_answer
     yield "override", reverse("setup-step", args=["newfield", "go-live"]), override
     yield "differences", f"/categorization/appointmenttype/?practice={world.practice.pk}", other_category
 

@@ -31,6 +31,7 @@ def pages(world: World, boss: User, crm_contact: str, account: str) -> Iterator[
     yield "help", reverse("help")
     yield "a document", reverse("help-page", args=["onboarding/categories"])
     yield "sandbox", f"/sandbox/?account={account}"
+    yield "sandbox rehearsals", reverse("sandbox-rehearsals")
     yield "sandbox contact", f"/sandbox/contacts/{crm_contact}/?account={account}"
     yield "a living event", _change("integrations_inboundevent", InboundEvent.objects.across_practices())
     yield "a living contact", _change("integrations_contact", Contact.objects.across_practices())
