@@ -13,8 +13,9 @@ def timed(**size: int) -> dict[tuple[str, str], Timing]:
 
 @pytest.mark.django_db
 def test_no_page_asks_more_queries_with_more_practices_and_more_events() -> None:
-    few = timed(events=1500, contacts=60, practices=2)
-    many = timed(events=6000, contacts=300, practices=5, seed=2)
+    # Four practices: one of each EMR.
+    few = timed(events=1500, contacts=60, practices=4)
+    many = timed(events=6000, contacts=300, practices=4, seed=2)
     assert few.keys() == many.keys()
     more = {at: (one.queries, few[at].queries) for at, one in many.items() if one.queries > few[at].queries}
     assert more == {}
