@@ -378,7 +378,7 @@ class ConnectionAdmin(ScopedAdmin):
             "tried": tried,
             "untried": wanted[len(tried) :] if tried else [],
             "is_fine": trial.is_fine,
-            "is_lifted": trial.is_lifted,
+            "lifted": trial.lifted_words,
             "wrong_fields": polls.wrong_fields(context["manifest"], tried),
         }
         return TemplateResponse(request, "axconnect/connection_test.html", context)

@@ -208,69 +208,65 @@ class EventAdmin(KeysetMixin, PageAdmin):
 
     def reveal_view(self, request: HttpRequest, event_id: int) -> HttpResponse:
         """Ask why, keep it, then show the payload and what was sent. Shown on POST only, never cached."""
-        row = self.get_object(request, str(event_id))
-        if row is None:
-            raise Http404("There is no such event.")
+        row = self._event(request, event_id)
         if not self.has_reveal_permission(request, row):
             raise PermissionDenied
         form = RevealForm(request.POST or None)
         shown: dict[str, Any] = {}
-        if request.method == "POST" and form.is_valid():
-            PayloadReveal.objects.create(event=row, user=request.user, reason=form.cleaned_data["reason"])  # type: ignore[misc]
+        if self._has_reason(request, row, form):
             shown = {
                 "payload": pretty(row.payload),
                 "writes": self._writes(row, reveal=True),
                 "is_shown": True,
             }
-        context = {
+        return self._uncached(request, row, "axconnect/payload.html", title="Payload", form=form, **shown)
+
+    def _event(self, request: HttpRequest, event_id: int) -> InboundEvent:
+        row: InboundEvent | None = self.get_object(request, str(event_id))
+        if row is None:
+            raise Http404("There is no such event.")
+        return row
+
+    def _has_reason(self, request: HttpRequest, row: InboundEvent, form: RevealForm) -> bool:
+        """Whether somebody said why they need to see what is hidden; it is kept."""
+        if request.method != "POST" or not form.is_valid():
+            return False
+        PayloadReveal.objects.create(event=row, user=request.user, reason=form.cleaned_data["reason"])  # type: ignore[misc]
+        return True
+
+    def _uncached(
+        self, request: HttpRequest, row: InboundEvent, template: str, **context: Any
+    ) -> HttpResponse:
+        """A page that may show what is hidden elsewhere: no browser keeps it."""
+        around = {
             **self.admin_site.each_context(request),
-            "title": "Payload",
             "opts": self.opts,
             "original": row,
             "event": row,
             "practice": row.practice,
             "kind_label": labels.kind_label(row),
             "inline_admin_formsets": [],
-            "form": form,
-            **shown,
         }
         request.current_app = self.admin_site.name
-        response = TemplateResponse(request, "axconnect/payload.html", context)
+        response = TemplateResponse(request, template, {**around, **context})
         response["Cache-Control"] = "no-store"
         return response
 
     def preview_view(self, request: HttpRequest, event_id: int) -> HttpResponse:
         """What the event would do under today's settings; its values on POST only, with a reason that is kept."""
-        row = self.get_object(request, str(event_id))
-        if row is None:
-            raise Http404("There is no such event.")
+        row = self._event(request, event_id)
         if not self.has_operate_permission(request, row):
             raise PermissionDenied
         may_reveal = self.has_reveal_permission(request, row)
         if request.method == "POST" and not may_reveal:
             raise PermissionDenied
         form = RevealForm(request.POST or None)
-        is_shown = request.method == "POST" and form.is_valid()
-        if is_shown:
-            PayloadReveal.objects.create(event=row, user=request.user, reason=form.cleaned_data["reason"])  # type: ignore[misc]
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Preview",
-            "opts": self.opts,
-            "original": row,
-            "event": row,
-            "practice": row.practice,
-            "kind_label": labels.kind_label(row),
-            "inline_admin_formsets": [],
-            "form": form,
-            "may_reveal": may_reveal,
-            "is_shown": is_shown,
-            **preview_page(row, reveal=is_shown),
-        }
-        request.current_app = self.admin_site.name
-        response = TemplateResponse(request, "axconnect/event_preview.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        is_shown = self._has_reason(request, row, form)
+        shown = {"form": form, "may_reveal": may_reveal, "is_shown": is_shown}
+        found = preview_page(row, reveal=is_shown)
+        return self._uncached(
+            request, row, "axconnect/event_preview.html", **{"title": "Preview", **shown, **found}
+        )
 
     def settle_view(self, request: HttpRequest, event_id: int, effect_id: int) -> HttpResponse:
         """A person says whether a write in doubt happened; on POST only."""

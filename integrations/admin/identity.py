@@ -26,6 +26,7 @@ from integrations.admin.identity_words import (
     will_do,
     will_not_do,
 )
+from integrations.admin.labels import went_on
 from integrations.contract.errors import ContractError
 from integrations.crm.client import Json
 from integrations.models import EventState, IdentityQuestion, InboundEvent
@@ -298,10 +299,7 @@ class IdentityQuestionAdmin(PageAdmin):
             messages.error(request, str(error))
             return
         self.log_change(request, question, f"Answered: {question.get_answer_display()}")
-        went_on = {0: "No event waited for it.", 1: "One event goes on."}.get(
-            released, f"{released} events go on."
-        )
-        messages.success(request, f"Kept. {went_on}")
+        messages.success(request, f"Kept. {went_on(released)}")
 
     def _question(self, request: HttpRequest, question_id: int) -> IdentityQuestion:
         question: IdentityQuestion | None = self.get_object(request, str(question_id))

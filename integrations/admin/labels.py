@@ -108,3 +108,8 @@ def kind_label(event: InboundEvent) -> str:
     emr = registry().get(event.connection.emr) if event.connection else None
     declared = emr.manifest.event(event.kind) if emr else None
     return declared.label if declared else (event.kind or "Unreadable event")
+
+
+def went_on(count: int) -> str:
+    """How many events go on after a decision, as a sentence."""
+    return {0: "No event waited for it.", 1: "One event goes on."}.get(count, f"{count} events go on.")

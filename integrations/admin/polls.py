@@ -241,6 +241,12 @@ class Trial:
         """Whether everything works."""
         return bool(self.tried) and all(one.is_fine for one in self.tried)
 
+    @property
+    def lifted_words(self) -> str:
+        """What a lifted refusal means, "" without one."""
+        words = "The credentials were refused before and count again: what waited goes on."
+        return words if self.is_lifted else ""
+
 
 def try_all(connection: Connection, user: Any) -> Trial:
     """Try every capability that the connection needs, and keep who did it when all are fine. Signing in comes

@@ -8,7 +8,6 @@ a row of the ledger each, written and confirmed like any other.
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from django.db import transaction
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
@@ -29,7 +28,7 @@ from integrations.models import (
     Visit,
 )
 from integrations.models.subaccounts import PipelineKind
-from integrations.sync import hot, identity, lanes, ledger, stored
+from integrations.sync import identity, ledger, stored
 from integrations.sync.categories.again import decided
 from integrations.sync.categories.around import Around, around
 from integrations.sync.decide import ContactWrite, Note, Plan, StageMove
@@ -38,7 +37,7 @@ from integrations.sync.identity import Reachable, Who
 from integrations.sync.intake import Door, lane_key
 from integrations.sync.own_kinds import JOIN_CONTACT, LEAVE_CONTACT, OWN_LABELS
 from integrations.sync.people import person_of
-from integrations.sync.plan import lease_contact, leave_out
+from integrations.sync.plan import lease_contact, leave_out, planned_whole
 from integrations.sync.profile import SubAccountProfile
 from integrations.sync.release import identity_key
 from integrations.sync.work import Found, Work
@@ -160,12 +159,7 @@ def plan_move(work: Work) -> list[Effect]:
     found = _leaving(work) if work.event.kind == LEAVE_CONTACT else _joining(work)
     if found is None:
         return []
-    with transaction.atomic():
-        effects = decide_move(work, found)
-        work.event.planned_at = timezone.now()
-        if not hot.plan_event(work.event, work.lane.id, work.lane.owner):
-            raise lanes.LeaseLost
-    return effects
+    return planned_whole(work, lambda: decide_move(work, found))
 
 
 def preview_move(work: Work) -> list[Effect]:

@@ -5,7 +5,7 @@ written outside before the plan is committed.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from django.db import transaction
@@ -57,9 +57,14 @@ def plan(work: Work, records: Sequence[Record]) -> list[Effect]:
     found = find_all(work, records)
     if found is None:
         return []
-    # All records of an event in one transaction: planned whole or not at all.
+    return planned_whole(work, lambda: decide_all(work, found))
+
+
+def planned_whole(work: Work, decide_it: Callable[[], list[Effect]]) -> list[Effect]:
+    """What an event decides and that it is planned, in one transaction: whole or not at all. Raises LeaseLost when
+    the lane is somebody else's by then."""
     with transaction.atomic():
-        effects = decide_all(work, found)
+        effects = decide_it()
         work.event.planned_at = timezone.now()
         if not hot.plan_event(work.event, work.lane.id, work.lane.owner):
             raise lanes.LeaseLost

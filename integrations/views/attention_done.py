@@ -22,6 +22,7 @@ from categorization.engine import engine
 from categorization.models import AppointmentType, ConfirmedVia
 from integrations.admin import polls
 from integrations.admin.identity import AnswerForm
+from integrations.admin.labels import went_on
 from integrations.admin.send_test import can_send, send_test_event
 from integrations.contract.errors import ContractError
 from integrations.models import Connection, CreateRequest, IdentityQuestion, InboundEvent
@@ -78,10 +79,6 @@ def _keep(request: HttpRequest, row: Model, words: str) -> None:
     admin.site.get_model_admin(type(row)).log_change(request, row, words)  # type: ignore[no-untyped-call]
 
 
-def _went_on(count: int) -> str:
-    return {0: "No event waited for it.", 1: "One event goes on."}.get(count, f"{count} events go on.")
-
-
 @pressed(AppointmentType, Right.CATEGORIZE, Right.CONFIGURE)
 def confirm_type(request: HttpRequest, row: AppointmentType) -> Done:
     """Agree with the suggestion that was shown, as long as it still is the suggestion."""
@@ -95,7 +92,7 @@ def confirm_type(request: HttpRequest, row: AppointmentType) -> Done:
         confirming.confirm(row.practice, {row.pk: category}, user=request.user, via=ConfirmedVia.PAGE)
     except confirming.BadChoice as error:
         return Done(str(error), False)
-    return Done(f"{row} counts as {category} now. {_went_on(waiting)}")
+    return Done(f"{row} counts as {category} now. {went_on(waiting)}")
 
 
 @pressed(Connection, Right.CONFIGURE)
@@ -116,8 +113,7 @@ def _tried(trial: polls.Trial) -> Done:
     if failed:
         return Done(" ".join(f"{one.capability.label} fails: {one.words}" for one in failed), False)
     count = len(trial.tried)
-    lifted = " The credentials were refused before and count again: what waited goes on."
-    return Done(f"Everything works: {count} of {count}.{lifted if trial.is_lifted else ''}")
+    return Done(f"Everything works: {count} of {count}. {trial.lifted_words}".rstrip())
 
 
 @pressed(IdentityQuestion, Right.OPERATE)
@@ -134,7 +130,7 @@ def answer_question(request: HttpRequest, row: IdentityQuestion) -> Done:
     except (ValueError, ContractError) as error:
         return Done(str(error), False)
     _keep(request, row, f"Answered: {row.get_answer_display()}")
-    return Done(f"Kept: {row.get_answer_display()}. {_went_on(released)}")
+    return Done(f"Kept: {row.get_answer_display()}. {went_on(released)}")
 
 
 @pressed(CreateRequest, Right.OPERATE)

@@ -207,7 +207,7 @@ def _shown(
         "tried": tried,
         "untried": wanted[len(tried) :] if tried else [],
         "is_fine": trial.is_fine,
-        "is_lifted": trial.is_lifted,
+        "lifted": trial.lifted_words,
         "wrong": {credential_field(field.name) for field in wrong},
         "wrong_words": [field.label for field in wrong],
         "tested": (row.ticks or {}).get("credentials_tested"),
