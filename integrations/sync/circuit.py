@@ -5,11 +5,14 @@ Transport trouble, 5xx and refused credentials count; a bad record does not.
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F
+from django.db import transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from integrations.models import Connection, SubAccount
@@ -41,6 +44,8 @@ class _Known:
 
 
 _known: dict[tuple[str, int], _Known] = {}
+# Grows whenever something known is dropped: what was read before that is not kept.
+_dropped = 0
 _lock = threading.Lock()
 
 
@@ -48,6 +53,7 @@ def _state(side: Side, pk: int) -> _Known:
     key = (side.__name__, pk)
     known = _known.get(key)
     if known is None or time.monotonic() - known.read_at > FRESH_SECONDS:
+        dropped, read_at = _dropped, time.monotonic()
         row = (
             side.objects.across_practices()
             .filter(pk=pk)
@@ -55,16 +61,19 @@ def _state(side: Side, pk: int) -> _Known:
             .first()
         )
         open_until, reauth, failures = row or (None, None, 0)
-        known = _Known(time.monotonic(), open_until, reauth is not None, failures)
+        known = _Known(read_at, open_until, reauth is not None, failures)
         with _lock:
-            _known[key] = known
+            if dropped == _dropped:
+                _known[key] = known
     return known
 
 
 def forget() -> None:
     """Read every circuit again (a test or a settings change asks for it)."""
+    global _dropped
     with _lock:
         _known.clear()
+        _dropped += 1
 
 
 def seconds_closed_off(side: Side, pk: int) -> float:
@@ -93,51 +102,58 @@ def succeeded(side: Side, pk: int, practice_id: int) -> None:
     """The other side answered: close the circuit if it was not closed."""
     if not _state(side, pk).failures:
         return
-    rows = side.objects.across_practices().filter(pk=pk)
-    rows.update(failures_in_a_row=0, circuit_open_until=None, last_error="")
-    close_incidents(practice_id, "unreachable", **_subject(side, pk))
-    _forget_one(side, pk)
+    with _changing(side, pk) as rows:
+        rows.update(failures_in_a_row=0, circuit_open_until=None, last_error="")
+        close_incidents(practice_id, "unreachable", **_subject(side, pk))
 
 
 def failed(side: Side, pk: int, practice_id: int, words: str) -> None:
     """Transport trouble or a 5xx: after five in a row the circuit opens, for longer each time."""
-    rows = side.objects.across_practices().filter(pk=pk)
-    rows.update(failures_in_a_row=F("failures_in_a_row") + 1, last_error=words[:300])
-    row = rows.values_list("failures_in_a_row", "circuit_open_until").first()
-    _forget_one(side, pk)
-    if row is None or row[0] < FAILURES_TO_OPEN:
-        return
-    failures, open_until = row
-    if open_until and open_until > timezone.now():
-        return
-    step = min((failures - FAILURES_TO_OPEN) // 4, len(OPEN_SECONDS) - 1)
-    rows.update(circuit_open_until=timezone.now() + timedelta(seconds=OPEN_SECONDS[step]))
-    open_incident(
-        practice_id, "unreachable", f"{words} Work waits and goes on by itself.", **_subject(side, pk)
-    )
+    with _changing(side, pk) as rows:
+        rows.update(failures_in_a_row=F("failures_in_a_row") + 1, last_error=words[:300])
+        row = rows.values_list("failures_in_a_row", "circuit_open_until").first()
+        if row is None or row[0] < FAILURES_TO_OPEN:
+            return
+        failures, open_until = row
+        if open_until and open_until > timezone.now():
+            return
+        step = min((failures - FAILURES_TO_OPEN) // 4, len(OPEN_SECONDS) - 1)
+        rows.update(circuit_open_until=timezone.now() + timedelta(seconds=OPEN_SECONDS[step]))
+        open_incident(
+            practice_id, "unreachable", f"{words} Work waits and goes on by itself.", **_subject(side, pk)
+        )
 
 
 def refused(side: Side, pk: int, practice_id: int, words: str) -> None:
     """Credentials were refused: stop this side until somebody enters new ones."""
-    side.objects.across_practices().filter(pk=pk, needs_reauth_since=None).update(
-        needs_reauth_since=timezone.now(), last_error=words[:300]
-    )
-    open_incident(
-        practice_id,
-        "needs_reauth",
-        f"{words} Enter new credentials; waiting work goes on.",
-        **_subject(side, pk),
-    )
-    _forget_one(side, pk)
+    with _changing(side, pk) as rows:
+        rows.filter(needs_reauth_since=None).update(needs_reauth_since=timezone.now(), last_error=words[:300])
+        open_incident(
+            practice_id,
+            "needs_reauth",
+            f"{words} Enter new credentials; waiting work goes on.",
+            **_subject(side, pk),
+        )
 
 
 def reauthenticated(side: Side, pk: int, practice_id: int) -> None:
     """New credentials were entered: let work through again."""
-    side.objects.across_practices().filter(pk=pk).update(
-        needs_reauth_since=None, failures_in_a_row=0, circuit_open_until=None, last_error=""
-    )
-    close_incidents(practice_id, "needs_reauth", "unreachable", "access_refused", **_subject(side, pk))
-    _forget_one(side, pk)
+    with _changing(side, pk) as rows:
+        rows.update(needs_reauth_since=None, failures_in_a_row=0, circuit_open_until=None, last_error="")
+        close_incidents(practice_id, "needs_reauth", "unreachable", "access_refused", **_subject(side, pk))
+
+
+@contextmanager
+def _changing(side: Side, pk: int) -> Iterator[QuerySet[Any]]:
+    """Change a circuit and its incident as one, one thread after the other: a success between a failure's
+    count and its incident would leave an incident that no later success finds a reason to close."""
+    rows = side.objects.across_practices().filter(pk=pk)
+    try:
+        with transaction.atomic():
+            rows.select_for_update().values_list("pk").first()
+            yield rows
+    finally:
+        _forget_one(side, pk)
 
 
 def _subject(side: Side, pk: int) -> dict[str, Any]:
@@ -145,5 +161,7 @@ def _subject(side: Side, pk: int) -> dict[str, Any]:
 
 
 def _forget_one(side: Side, pk: int) -> None:
+    global _dropped
     with _lock:
         _known.pop((side.__name__, pk), None)
+        _dropped += 1
