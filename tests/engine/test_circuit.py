@@ -50,7 +50,9 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> list[
         if not started:
             started.append(threading.Thread(target=run))
             started[0].start()
-            started[0].join(timeout=0.5)  # it either ends at once or waits for this failure to be written whole
+            started[0].join(
+                timeout=0.5
+            )  # it either ends at once or waits for this failure to be written whole
         return really(*given, **named)
 
     monkeypatch.setattr(circuit, "open_incident", open_incident)
