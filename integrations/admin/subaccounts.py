@@ -30,6 +30,7 @@ from integrations.models import CustomField, PipelineKind, SubAccount
 from integrations.models.connections import new_webhook_key
 from integrations.models.subaccounts import new_secret
 from integrations.sync import provision
+from integrations.sync.contact_values import write_birth_date_again
 from integrations.sync.crm_access import budget_of
 from integrations.templatetags.human import moment
 from integrations.views.long_work import fields_work
@@ -107,6 +108,7 @@ class SubAccountAdmin(ScopedAdmin):
     actions_detail = (
         "propose_mappings",
         {"title": "Custom fields", "icon": "fact_check", "items": ["preview_fields", "provision_fields"]},
+        "write_birth_date",
         {"title": "More", "icon": "more_horiz", "items": ["rotate_webhook"]},
     )
     empty_words = "No sub-accounts yet."
@@ -127,6 +129,11 @@ class SubAccountAdmin(ScopedAdmin):
 
     def has_configure_permission(self, request: HttpRequest, row: Any = None) -> bool:
         return self.allowed(request, Right.CONFIGURE, row)
+
+    def has_birth_date_permission(self, request: HttpRequest, row: Any = None) -> bool:
+        """Only where the CRM refused it."""
+        found = self.row_or_id(request, row)
+        return self.has_configure_permission(request, found) and (found is None or found.refuses_birth_date)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Once contacts are written there, it stays."""
@@ -296,6 +303,21 @@ class SubAccountAdmin(ScopedAdmin):
         listing = _asked(lambda: propose(row))
         request.session[_session_key(row)] = listing.as_json()
         return f"{len(listing.proposed)} proposals. Look at the tabs below, then save."
+
+    @object_button(
+        "Write the date of birth again",
+        right="birth_date",
+        icon="cake",
+        ask="The CRM refused the native date of birth here, so only the custom field is written. From the next event "
+        "of each patient on, the native one is written too; if the CRM refuses it again, this stops again.",
+        submit="Write it again",
+    )
+    def write_birth_date(self, request: HttpRequest, row: SubAccount, form: Any) -> str:
+        """Try what the CRM once refused."""
+        if not write_birth_date_again(row):
+            raise UserError("Somebody else was faster: it is written again.")
+        self.log_change(request, row, "Has the native date of birth written again")
+        return "It is written again from the next event of each patient on."
 
     @object_button(
         "New webhook address",

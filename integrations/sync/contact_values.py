@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import cast
 
+from django.db import transaction
+
 from integrations.contract.errors import ConfigError, RejectedError
 from integrations.crm.calls import ContactValues
 from integrations.crm.client import Json
@@ -11,7 +13,14 @@ from integrations.crm.fields import custom_field_values, echo_missing, native_di
 from integrations.models import Effect, Incident, SubAccount
 from integrations.signals import raise_config_version
 from integrations.sync import identity, stored
-from integrations.sync.incidents import open_incident
+from integrations.sync.incidents import (
+    BIRTH_DATE_REFUSED,
+    FIELD_NOT_STORED,
+    close_fields,
+    close_incidents,
+    field_subject,
+    open_incident,
+)
 from integrations.sync.recipient import Recipient
 
 
@@ -51,10 +60,21 @@ def is_birth_date_refused(to: Recipient, values: ContactValues, error: RejectedE
     raise_config_version(to.work.profile.id)
     open_incident(
         to.work.profile.id,
-        "birth_date_refused",
+        BIRTH_DATE_REFUSED,
         f"Sub-account {to.account.key} does not take the native date of birth; the custom field is written.",
         sub_account_id=to.account.id,
     )
+    return True
+
+
+def write_birth_date_again(account: SubAccount) -> bool:
+    """The CRM gets the native date of birth of this sub-account's contacts again. False where it gets it."""
+    rows = SubAccount.objects.for_practice(account.practice_id).filter(pk=account.pk, refuses_birth_date=True)
+    with transaction.atomic():
+        if not rows.update(refuses_birth_date=False):
+            return False
+        close_incidents(account.practice_id, BIRTH_DATE_REFUSED, sub_account_id=account.pk)
+        raise_config_version(account.practice_id)
     return True
 
 
@@ -66,7 +86,9 @@ def check_echo(to: Recipient, effect: Effect, values: ContactValues, echo: Json)
         to.refresh_fields(force=True)
         values = contact_values(to, effect)
         echo = to.client.update_contact(to.contact.crm_id, {"customFields": values.get("customFields", [])})
-        _report(to, echo_missing(values.get("customFields", []), echo))
+        missing = echo_missing(values.get("customFields", []), echo)
+        _report(to, missing)
+    _forget_unkept(to, values, echo, missing)
     for name in native_differences(values, echo):
         if name in ("email", "phone") and to.work.event.patient is not None:
             identity.clash(to.work.event.patient, to.account, name, "")
@@ -75,9 +97,9 @@ def check_echo(to: Recipient, effect: Effect, values: ContactValues, echo: Json)
 
 def _are_reported(to: Recipient, missing: Sequence[str]) -> bool:
     """Whether there is an incident about each of these fields: reading the field list again helps nothing."""
-    subjects = [f"field {to.account.id}:{crm_id}" for crm_id in missing]
+    subjects = [field_subject(to.account.id, crm_id) for crm_id in missing]
     rows = Incident.objects.for_practice(to.work.profile.id).filter(
-        kind="field_not_stored", subject__in=subjects, closed_at=None
+        kind=FIELD_NOT_STORED, subject__in=subjects, closed_at=None
     )
     return rows.count() == len(set(subjects))
 
@@ -85,10 +107,20 @@ def _are_reported(to: Recipient, missing: Sequence[str]) -> bool:
 def _report(to: Recipient, missing: Sequence[str]) -> None:
     names = {crm_id: name for name, (crm_id, _) in to.account.fields.items()}
     for crm_id in missing:
-        open_incident(
+        is_new = open_incident(
             to.work.profile.id,
-            "field_not_stored",
+            FIELD_NOT_STORED,
             f'The CRM accepts but does not keep the custom field "{names.get(crm_id, crm_id)}": check it there.',
-            subject=f"field {to.account.id}:{crm_id}",
+            subject=field_subject(to.account.id, crm_id),
             sub_account_id=to.account.id,
         )
+        if is_new:  # workers watch for the write that is kept again
+            raise_config_version(to.work.profile.id)
+
+
+def _forget_unkept(to: Recipient, values: ContactValues, echo: Json, missing: Sequence[str]) -> None:
+    """A field that an incident is about was kept this time: the incident is over."""
+    sent = {item["id"] for item in values.get("customFields", [])} if echo else set()
+    kept = (to.account.unkept_fields & sent) - set(missing)
+    if kept and close_fields(to.work.profile.id, to.account.id, kept):
+        raise_config_version(to.work.profile.id)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from integrations.crm.client import CrmClient
 from integrations.models import CustomField, Pipeline, Stage, SubAccount
 from integrations.signals import raise_config_version
+from integrations.sync.incidents import close_fields
 
 Json = dict[str, Any]
 _COLUMNS = ("name", "field_key", "data_type", "folder_id")
@@ -71,12 +72,13 @@ def _store_fields(sub_account: SubAccount, listed: Sequence[Json]) -> bool:
     }
     wanted = {row.crm_id: row for row in (_field(sub_account, item) for item in listed) if row}
     new = [row for crm_id, row in wanted.items() if crm_id not in known]
-    gone = [row.pk for crm_id, row in known.items() if crm_id not in wanted]
+    gone = {crm_id: row.pk for crm_id, row in known.items() if crm_id not in wanted}
     other = [row for crm_id, row in known.items() if crm_id in wanted and _take_over(row, wanted[crm_id])]
     # Several lanes may read the list of a new sub-account at once: what another one stored first is the same.
     CustomField.objects.bulk_create(new, ignore_conflicts=True)
     CustomField.objects.bulk_update(other, _COLUMNS)
-    CustomField.objects.for_practice(sub_account.practice_id).filter(pk__in=gone).delete()
+    CustomField.objects.for_practice(sub_account.practice_id).filter(pk__in=gone.values()).delete()
+    close_fields(sub_account.practice_id, sub_account.pk, gone)
     return bool(new or other or gone)
 
 

@@ -1,13 +1,18 @@
 """One incident is opened where something is wrong, and closed when it is right again."""
 
 import logging
+from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from integrations.models import Incident
+from tenants.models import Practice
 
 logger = logging.getLogger(__name__)
+FIELD_NOT_STORED, BIRTH_DATE_REFUSED = "field_not_stored", "birth_date_refused"
+# What is known of and can stay as it is, so a person may end it; the others end when their cause is gone.
+CAN_STAY = frozenset({BIRTH_DATE_REFUSED})
 
 
 def open_incident(
@@ -60,3 +65,35 @@ def close_incidents(
     if closed:
         logger.info("incident closed: %s (practice %s)", ", ".join(kinds), practice_id)
     return closed
+
+
+def can_stay(incident: Incident) -> bool:
+    """Whether a person may end this incident although its cause is still there."""
+    return incident.kind in CAN_STAY and incident.closed_at is None
+
+
+def leave(incident: Incident) -> bool:
+    """A person knows of it and leaves it so. False where it cannot stay, or is over."""
+    if not can_stay(incident):
+        return False
+    return bool(close_incidents(incident.practice_id, incident.kind, subject=incident.subject))
+
+
+def field_subject(sub_account_id: int, crm_id: str) -> str:
+    """What an incident about a custom field of a sub-account is kept under."""
+    return f"field {sub_account_id}:{crm_id}"
+
+
+def unkept_fields(practice: Practice) -> dict[int, frozenset[str]]:
+    """Sub-account → CRM ids of the custom fields that the CRM was last seen not to keep."""
+    rows = Incident.objects.for_practice(practice).filter(kind=FIELD_NOT_STORED, closed_at=None)
+    found: dict[int, set[str]] = {}
+    for account_id, subject in rows.values_list("sub_account_id", "subject"):
+        found.setdefault(account_id, set()).add(subject.partition(":")[2])
+    return {account_id: frozenset(ids) for account_id, ids in found.items()}
+
+
+def close_fields(practice_id: int, sub_account_id: int, crm_ids: Iterable[str]) -> int:
+    """The CRM keeps these custom fields now, or has them no more. How many incidents that closed."""
+    subjects = [field_subject(sub_account_id, crm_id) for crm_id in crm_ids]
+    return sum(close_incidents(practice_id, FIELD_NOT_STORED, subject=subject) for subject in subjects)

@@ -24,6 +24,7 @@ from integrations.models import (
     WorkflowMapping,
 )
 from integrations.models.subaccounts import PipelineKind
+from integrations.sync.incidents import unkept_fields
 from tenants.models import Location, Practice, PracticeState
 
 
@@ -53,6 +54,7 @@ class SubAccountProfile:
     workflows: dict[str, str]
     fields: dict[str, tuple[str, str]]
     refuses_birth_date: bool
+    unkept_fields: frozenset[str] = frozenset()  # CRM ids of fields that an open incident is about
 
     @property
     def moves_pipeline(self) -> bool:
@@ -203,6 +205,7 @@ def _sub_accounts(practice: Practice, manifests: Iterable[Manifest]) -> dict[int
         fields.setdefault(field.sub_account_id, {})[field_key(field.name)] = (field.crm_id, field.data_type)
     for known in fields.values():
         _add_aliases(known, manifests)
+    unkept = unkept_fields(practice)
     return {
         row.pk: SubAccountProfile(
             id=row.pk,
@@ -215,6 +218,7 @@ def _sub_accounts(practice: Practice, manifests: Iterable[Manifest]) -> dict[int
             workflows=workflows.get(row.pk, {}),
             fields=fields.get(row.pk, {}),
             refuses_birth_date=row.refuses_birth_date,
+            unkept_fields=unkept.get(row.pk, frozenset()),
         )
         for row in SubAccount.objects.for_practice(practice)
     }

@@ -33,6 +33,7 @@ from integrations.models import (
 )
 from integrations.models.creates import FAILED
 from integrations.models.narrowing import doubtful_payments, open_effects, open_events
+from integrations.sync.incidents import CAN_STAY
 from integrations.views.links import list_of, page_of
 from tenants.models import Location, Practice, PracticeKind
 from tenants.roles import Right, may
@@ -48,6 +49,8 @@ INCIDENT_TITLES = {
     "rows_missing": "Visits have gone",
     "polls_missed": "Polls are late",
     "silent": "Unusually silent",
+    "field_not_stored": "A field is not kept",
+    "birth_date_refused": "Date of birth refused",
 }
 # What has to change first is nothing here: corrected at the other side, or down when it was tried.
 RETRIED = frozenset({ParkedAs.CONFIG, ParkedAs.EXHAUSTED})
@@ -176,6 +179,7 @@ def _incidents(scope: Scope) -> Group:
             "sub_account_id",
             "kind",
             "words",
+            incident=F("pk"),
             at=F("opened_at"),
             pk=F("connection_id"),
         )
@@ -195,6 +199,8 @@ def _incident(scope: Scope) -> Maker:
                 presses = scope.press(Right.CONFIGURE, row, "test", "Test")
         elif row["sub_account_id"]:
             side = (SubAccount, row["sub_account_id"])
+        if row["kind"] in CAN_STAY:  # only its own page ends it
+            side = (Incident, row["incident"])
         title = INCIDENT_TITLES.get(row["kind"]) or row["kind"].replace("_", " ").capitalize()
         action = "Enter credentials" if row["kind"] == "needs_reauth" else "Open"
         return Item(title, practice, row["words"], row["at"], page_of(*side), action, presses)

@@ -25,7 +25,7 @@ NO_PAGES = re.compile(
     r"|setup(-start|-step)?|admin:category-(choose|progress|undo)|(bulk|provision)-run-progress|back-fill-(progress|stop)"
     r"|admin:(create|identity)-\w+|subaccount-budget|admin:subaccount-budget"
     r"|admin:\w+_(send_test|preview_now|poll_now|pull_locations|back_fill|stop_backfill|new_address|is_there|write_again"
-    r"|propose_mappings|preview_fields|provision_fields|rotate_webhook|go_live|new_practice|set_up|add_connection|add_sub_account"
+    r"|propose_mappings|preview_fields|provision_fields|rotate_webhook|write_birth_date|leave_it|go_live|new_practice|set_up|add_connection|add_sub_account"
     r"|pause|resume|test|retry|replay)"
 )
 

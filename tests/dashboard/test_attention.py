@@ -75,6 +75,15 @@ def test_an_incident_of_a_sub_account_leads_there(bluestone, admin_user, sub_acc
     assert item.link.endswith(f"/subaccount/{sub_account.pk}/change/")
 
 
+def test_an_incident_that_a_person_may_end_leads_to_its_own_page(bluestone, admin_user, sub_account):
+    row = Incident.objects.create(
+        practice=bluestone, kind="birth_date_refused", subject="b", words="Refused.", sub_account=sub_account
+    )
+    item = look(admin_user, bluestone)["incidents"].items[0]
+    assert (item.title, item.action) == ("Date of birth refused", "Open")
+    assert item.link.endswith(f"/incident/{row.pk}/change/")
+
+
 def test_events_parked_for_one_reason_are_one_row(bluestone, admin_user, make_event):
     for _ in range(3):
         make_event(bluestone, state="parked", parked_as="config", reason="Map the stage.")

@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from integrations.crm.client import CrmClient
 from integrations.emrs.aestheticspro import sandbox as apro
-from integrations.models import Effect, IdentityQuestion, InboundEvent, Lane, LedgerRow, Opportunity
-from integrations.sync import circuit, deliver, lanes
+from integrations.models import Effect, IdentityQuestion, InboundEvent, Incident, Lane, LedgerRow, Opportunity
+from integrations.sync import circuit, crm_mirror, deliver, incidents, lanes
+from integrations.sync.contact_values import write_birth_date_again
+from integrations.sync.crm_access import client_for
 from integrations.sync.replay import replay, retry
 from tests.engine.world import STAGES, WORKFLOWS, World, at, practice_file, story, visit
 
@@ -611,6 +613,27 @@ def test_a_field_that_is_never_kept_is_an_incident_and_no_reason_to_stop(linked)
     assert linked.incidents() == ["field_not_stored"]
 
 
+def test_a_field_that_is_kept_again_ends_its_incident(linked):
+    forget_field(linked, "APro Provider")
+    make_field(linked, "APro Provider", "NEWID", "SINGLE_OPTIONS", picklistOptions=["Nobody"])
+    linked.take(apro.booked(NEXT, at(5)))
+    assert linked.incidents() == ["field_not_stored"]
+    linked.crm.accounts["LOC1"].fields.by_id["NEWID"]["picklistOptions"] = ["Dana Reyes, NP"]
+    calls = calls_for(linked, apro.booked(visit(3, day=25), at(6)))
+    assert calls == {PUT: 1, NOTE: 1, CARD: 1}, "its end costs no call"
+    assert linked.incidents() == []
+
+
+def test_a_field_that_is_made_anew_ends_the_incident_about_the_old_one(linked):
+    forget_field(linked, "APro Provider")
+    make_field(linked, "APro Provider", "NEWID", "SINGLE_OPTIONS", picklistOptions=["Nobody"])
+    linked.take(apro.booked(NEXT, at(5)))
+    forget_field(linked, "APro Provider")
+    make_field(linked, "APro Provider", "ANOTHER")
+    crm_mirror.refresh_fields(linked.account, client_for(linked.account))
+    assert linked.incidents() == []
+
+
 def test_a_field_deleted_while_money_is_written_does_not_count_the_money_twice(linked):
     forget_field(linked, "Last Visit Service")
     linked.take(apro.invoice_paid(VISIT, 900, at(5)))
@@ -631,6 +654,36 @@ def test_a_refused_date_of_birth_is_left_out_and_the_sub_account_is_flagged(worl
     assert world.account.refuses_birth_date
     assert world.incidents() == ["birth_date_refused"]
     assert calls_for(world, apro.booked(NEXT, at(5))) == {PUT: 1, NOTE: 1, CARD: 1}
+
+
+def test_a_refused_date_of_birth_may_be_left_so_and_is_written_again_when_a_person_says_so(world):
+    world.redo_sub_account(knobs={"birth_date": "refuse"})
+    world.take(apro.booked(VISIT, at(0)))
+    incident = Incident.objects.for_practice(world.practice).get()
+    assert incidents.leave(incident)
+    assert world.incidents() == []
+    assert world.account.refuses_birth_date, "left as it is"
+    incident.refresh_from_db()
+    assert not incidents.leave(incident), "it is over"
+
+    assert write_birth_date_again(world.account)
+    assert not write_birth_date_again(world.account), "it is written already"
+    world.take(apro.booked(NEXT, at(5)))
+    assert world.incidents() == ["birth_date_refused"], "the CRM refuses it still"
+    world.redo_sub_account(knobs={"birth_date": "accept"})
+    write_birth_date_again(world.account)
+    assert world.incidents() == []
+    world.take(apro.booked(visit(3, day=25), at(6)))
+    assert world.contact()["native"]["dateOfBirth"].startswith("1958-01-01")
+    assert world.incidents() == []
+
+
+def test_what_ends_by_itself_is_not_left_so_by_a_person(linked):
+    forget_field(linked, "APro Provider")
+    make_field(linked, "APro Provider", "NEWID", "SINGLE_OPTIONS", picklistOptions=["Nobody"])
+    linked.take(apro.booked(NEXT, at(5)))
+    assert not incidents.leave(Incident.objects.for_practice(linked.practice).get())
+    assert linked.incidents() == ["field_not_stored"]
 
 
 def test_a_date_of_birth_that_is_dropped_in_silence_changes_nothing(world):

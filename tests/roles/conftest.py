@@ -15,6 +15,7 @@ from integrations.models import (
     Backfill,
     BulkRun,
     Connection,
+    Incident,
     LedgerState,
     PollCursor,
     ProvisionRun,
@@ -22,6 +23,7 @@ from integrations.models import (
 )
 from integrations.sandbox.demo.door import Door
 from integrations.sandbox.demo.practices import demo_practices
+from integrations.sync.incidents import BIRTH_DATE_REFUSED
 from integrations.views import sandbox, sandbox_creates
 from tenants.models import Practice, PracticeState, Role, User
 from tests.admin.conftest import World, nothing_kept, other, person, root, signed_in, world
@@ -69,6 +71,14 @@ class Sample:
         state = STATES.get(name.removeprefix("admin:tenants_practice_"))
         if state:
             self.set_state(state)
+        if name.endswith(("_write_birth_date", "_leave_it")):
+            self.refuse_birth_date()
+
+    def refuse_birth_date(self) -> None:
+        """The CRM refused the native date of birth, and an incident says so."""
+        practice = self.world.practice.pk
+        SubAccount.objects.for_practice(practice).update(refuses_birth_date=True)
+        Incident.objects.for_practice(practice).update(kind=BIRTH_DATE_REFUSED, closed_at=None)
 
     def set_state(self, state: str) -> None:
         """Onboarding, live or paused."""

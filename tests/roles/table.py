@@ -83,6 +83,7 @@ TEST_CONNECTION = _line(
     "Connection: send a test event, test, pull locations, back-fill, where fields are read", A, O
 )
 EDIT_ACCOUNT = _line("Sub-account: add, change, delete while unused, new webhook address", A, O)
+BIRTH_DATE = _line("A date of birth that the CRM refuses: leave it so, or write it again", A, O)
 CRM_FIELDS = _line("Sub-account: propose stages, preview and provision custom fields", A, O)
 EDIT_LOCATION = _line("Location: add, change, delete", A, O)
 EDIT_PEOPLE = _line("People: add, change, switch off, set a password (nobody with more rights)", A, O)
@@ -143,6 +144,8 @@ BUTTONS = {
     "integrations_subaccount_preview_fields": _button(SEE_ACCOUNTS, CRM_FIELDS),
     "integrations_subaccount_provision_fields": _button(SEE_ACCOUNTS, CRM_FIELDS),
     "integrations_subaccount_rotate_webhook": _button(SEE_ACCOUNTS, EDIT_ACCOUNT),
+    "integrations_subaccount_write_birth_date": _button(SEE_ACCOUNTS, BIRTH_DATE),
+    "integrations_incident_leave_it": _button(SEE_INCIDENTS, BIRTH_DATE),
     "integrations_connection_send_test": _button(SEE_CONNECTIONS, TEST_CONNECTION),
     "integrations_connection_poll_now": _button(SEE_CONNECTIONS, POLL),
     "integrations_connection_test": Page(TEST_CONNECTION, TEST_CONNECTION),
