@@ -10,21 +10,35 @@ from unfold.decorators import display
 
 from integrations.admin.events import SECRETS
 from integrations.admin.filters import ConnectionFilter, OpenFilter, PracticeFilter
-from integrations.models import Incident
-from integrations.sync.incidents import BIRTH_DATE_REFUSED, FIELD_NOT_STORED, can_stay, leave
-from integrations.templatetags.human import between, moment, words
+from integrations.models import Incident, IncidentKind
+from integrations.sync.incidents import can_stay, leave
+from integrations.templatetags.human import between, moment
 from tenants.roles import Right
 from tenants.scoped_admin import PageAdmin, UserError, object_button
 
 # What is wrong → what a person does about it.
 ADVICE = {
-    "needs_reauth": "Enter new credentials on the page below. What waits then goes on by itself.",
-    "unreachable": "Nothing to do: work waits and goes on by itself when the other side answers. "
+    IncidentKind.NEEDS_REAUTH: "Enter new credentials on the page below. What waits then goes on by itself.",
+    IncidentKind.UNREACHABLE: "Nothing to do: work waits and goes on by itself when the other side answers. "
     "If it lasts for hours, ask them.",
-    BIRTH_DATE_REFUSED: "Nothing is lost: the custom field has the date. Leave it so, or have the CRM's support allow "
-    'it and press "Write the date of birth again" on the page below.',
-    FIELD_NOT_STORED: "Look at the field in the CRM: its options must hold what the EMR sends, or it was deleted and "
-    "made anew. It closes by itself with the next value that the CRM keeps.",
+    IncidentKind.ACCESS_REFUSED: "Have the practice ask the EMR's support to allow these records. What waits is tried "
+    "again by itself, and this closes with the first record that is shown.",
+    IncidentKind.RESOURCE_REFUSED: "Have the practice ask the EMR's support to allow this resource. It is tried "
+    "hourly; the other resources go on.",
+    IncidentKind.POLL_FAILING: "Press Test on the page below: it says what fails. It is tried again by itself, later "
+    "each time, and nothing is lost.",
+    IncidentKind.POLLS_MISSED: "Nothing is lost; it is late. If it stays for an hour, tell the operator: too few "
+    "workers poll.",
+    IncidentKind.FILTER_IGNORED: "Nothing is wrong in the CRM. Tell whoever maintains AX Connect: the EMR sends more "
+    "than it was asked for, so that polls are slow.",
+    IncidentKind.ROWS_MISSING: "The page below lists them. Have the practice cancel them in the EMR, or let their "
+    "contacts stand. It closes when none is missing.",
+    IncidentKind.SILENT: "Press Test on the page below, and ask the practice whether they are closed. It closes with "
+    "the next event.",
+    IncidentKind.FIELD_NOT_STORED: "Look at the field in the CRM: its options must hold what the EMR sends, or it was "
+    "deleted and made anew. It closes by itself with the next value that the CRM keeps.",
+    IncidentKind.BIRTH_DATE_REFUSED: "Nothing is lost: the custom field has the date. Leave it so, or have the CRM's "
+    'support allow it and press "Write the date of birth again" on the page below.',
 }
 
 
@@ -93,8 +107,6 @@ class IncidentAdmin(PageAdmin):
         return {
             "incident": row,
             "practice": row.practice,
-            "kind": words(row.kind),
-            "advice": ""
-            if row.closed_at
-            else ADVICE.get(row.kind, "It closes by itself once the cause is gone."),
+            "kind": row.get_kind_display(),
+            "advice": "" if row.closed_at else ADVICE[IncidentKind(row.kind)],
         }

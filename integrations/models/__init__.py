@@ -15,7 +15,7 @@ from integrations.models.events import (
     Priority,
     Source,
 )
-from integrations.models.incidents import Incident
+from integrations.models.incidents import Incident, IncidentKind
 from integrations.models.ledger import LedgerRow, LedgerState
 from integrations.models.people import (
     Contact,
@@ -77,6 +77,7 @@ __all__ = [
     "IdentityQuestion",
     "InboundEvent",
     "Incident",
+    "IncidentKind",
     "KnownRow",
     "Lane",
     "LedgerRow",

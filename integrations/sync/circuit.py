@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from integrations.models import Connection, SubAccount
+from integrations.models import Connection, IncidentKind, SubAccount
 from integrations.sync.incidents import close_incidents, open_incident
 
 NO_CREDENTIALS_SECONDS = 300.0
@@ -104,7 +104,7 @@ def succeeded(side: Side, pk: int, practice_id: int) -> None:
         return
     with _changing(side, pk) as rows:
         rows.update(failures_in_a_row=0, circuit_open_until=None, last_error="")
-        close_incidents(practice_id, "unreachable", **_subject(side, pk))
+        close_incidents(practice_id, IncidentKind.UNREACHABLE, **_subject(side, pk))
 
 
 def failed(side: Side, pk: int, practice_id: int, words: str) -> None:
@@ -120,7 +120,10 @@ def failed(side: Side, pk: int, practice_id: int, words: str) -> None:
         step = min((failures - FAILURES_TO_OPEN) // 4, len(OPEN_SECONDS) - 1)
         rows.update(circuit_open_until=timezone.now() + timedelta(seconds=OPEN_SECONDS[step]))
         open_incident(
-            practice_id, "unreachable", f"{words} Work waits and goes on by itself.", **_subject(side, pk)
+            practice_id,
+            IncidentKind.UNREACHABLE,
+            f"{words} Work waits and goes on by itself.",
+            **_subject(side, pk),
         )
 
 
@@ -130,7 +133,7 @@ def refused(side: Side, pk: int, practice_id: int, words: str) -> None:
         rows.filter(needs_reauth_since=None).update(needs_reauth_since=timezone.now(), last_error=words[:300])
         open_incident(
             practice_id,
-            "needs_reauth",
+            IncidentKind.NEEDS_REAUTH,
             f"{words} Enter new credentials; waiting work goes on.",
             **_subject(side, pk),
         )
@@ -140,7 +143,13 @@ def reauthenticated(side: Side, pk: int, practice_id: int) -> None:
     """New credentials were entered: let work through again."""
     with _changing(side, pk) as rows:
         rows.update(needs_reauth_since=None, failures_in_a_row=0, circuit_open_until=None, last_error="")
-        close_incidents(practice_id, "needs_reauth", "unreachable", "access_refused", **_subject(side, pk))
+        close_incidents(
+            practice_id,
+            IncidentKind.NEEDS_REAUTH,
+            IncidentKind.UNREACHABLE,
+            IncidentKind.ACCESS_REFUSED,
+            **_subject(side, pk),
+        )
 
 
 @contextmanager

@@ -10,12 +10,10 @@ from integrations.contract.errors import ConfigError, RejectedError
 from integrations.crm.calls import ContactValues
 from integrations.crm.client import Json
 from integrations.crm.fields import custom_field_values, echo_missing, native_differences
-from integrations.models import Effect, Incident, SubAccount
+from integrations.models import Effect, Incident, IncidentKind, SubAccount
 from integrations.signals import raise_config_version
 from integrations.sync import identity, stored
 from integrations.sync.incidents import (
-    BIRTH_DATE_REFUSED,
-    FIELD_NOT_STORED,
     close_fields,
     close_incidents,
     field_subject,
@@ -60,7 +58,7 @@ def is_birth_date_refused(to: Recipient, values: ContactValues, error: RejectedE
     raise_config_version(to.work.profile.id)
     open_incident(
         to.work.profile.id,
-        BIRTH_DATE_REFUSED,
+        IncidentKind.BIRTH_DATE_REFUSED,
         f"Sub-account {to.account.key} does not take the native date of birth; the custom field is written.",
         sub_account_id=to.account.id,
     )
@@ -73,7 +71,7 @@ def write_birth_date_again(account: SubAccount) -> bool:
     with transaction.atomic():
         if not rows.update(refuses_birth_date=False):
             return False
-        close_incidents(account.practice_id, BIRTH_DATE_REFUSED, sub_account_id=account.pk)
+        close_incidents(account.practice_id, IncidentKind.BIRTH_DATE_REFUSED, sub_account_id=account.pk)
         raise_config_version(account.practice_id)
     return True
 
@@ -99,7 +97,7 @@ def _are_reported(to: Recipient, missing: Sequence[str]) -> bool:
     """Whether there is an incident about each of these fields: reading the field list again helps nothing."""
     subjects = [field_subject(to.account.id, crm_id) for crm_id in missing]
     rows = Incident.objects.for_practice(to.work.profile.id).filter(
-        kind=FIELD_NOT_STORED, subject__in=subjects, closed_at=None
+        kind=IncidentKind.FIELD_NOT_STORED, subject__in=subjects, closed_at=None
     )
     return rows.count() == len(set(subjects))
 
@@ -109,7 +107,7 @@ def _report(to: Recipient, missing: Sequence[str]) -> None:
     for crm_id in missing:
         is_new = open_incident(
             to.work.profile.id,
-            FIELD_NOT_STORED,
+            IncidentKind.FIELD_NOT_STORED,
             f'The CRM accepts but does not keep the custom field "{names.get(crm_id, crm_id)}": check it there.',
             subject=field_subject(to.account.id, crm_id),
             sub_account_id=to.account.id,

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from integrations.models import Incident
+from integrations.models import Incident, IncidentKind
 from tenants.models import Practice
 
 logger = logging.getLogger(__name__)
-FIELD_NOT_STORED, BIRTH_DATE_REFUSED = "field_not_stored", "birth_date_refused"
 # What is known of and can stay as it is, so a person may end it; the others end when their cause is gone.
-CAN_STAY = frozenset({BIRTH_DATE_REFUSED})
+CAN_STAY = frozenset({IncidentKind.BIRTH_DATE_REFUSED})
 
 
 def open_incident(
@@ -86,7 +85,7 @@ def field_subject(sub_account_id: int, crm_id: str) -> str:
 
 def unkept_fields(practice: Practice) -> dict[int, frozenset[str]]:
     """Sub-account → CRM ids of the custom fields that the CRM was last seen not to keep."""
-    rows = Incident.objects.for_practice(practice).filter(kind=FIELD_NOT_STORED, closed_at=None)
+    rows = Incident.objects.for_practice(practice).filter(kind=IncidentKind.FIELD_NOT_STORED, closed_at=None)
     found: dict[int, set[str]] = {}
     for account_id, subject in rows.values_list("sub_account_id", "subject"):
         found.setdefault(account_id, set()).add(subject.partition(":")[2])
@@ -96,4 +95,6 @@ def unkept_fields(practice: Practice) -> dict[int, frozenset[str]]:
 def close_fields(practice_id: int, sub_account_id: int, crm_ids: Iterable[str]) -> int:
     """The CRM keeps these custom fields now, or has them no more. How many incidents that closed."""
     subjects = [field_subject(sub_account_id, crm_id) for crm_id in crm_ids]
-    return sum(close_incidents(practice_id, FIELD_NOT_STORED, subject=subject) for subject in subjects)
+    return sum(
+        close_incidents(practice_id, IncidentKind.FIELD_NOT_STORED, subject=subject) for subject in subjects
+    )

@@ -27,6 +27,7 @@ from integrations.models import (
     EventState,
     HeldFor,
     InboundEvent,
+    IncidentKind,
     ParkedAs,
     SubAccount,
 )
@@ -244,7 +245,7 @@ def _enrich(work: Work) -> None:
 
 def _tell_refused(connection_id: int, practice_id: int, words: str) -> None:
     """The EMR knows us but does not show this kind of record: its people must allow it."""
-    open_incident(practice_id, "access_refused", words, connection_id=connection_id)
+    open_incident(practice_id, IncidentKind.ACCESS_REFUSED, words, connection_id=connection_id)
 
 
 def _is_overtaken(event: InboundEvent) -> bool:

@@ -8,11 +8,10 @@ from itertools import pairwise
 from django.db.models import F, Max, Q
 from django.utils import timezone
 
-from integrations.models import Connection, ConnectionState, InboundEvent, Incident, PollCursor
+from integrations.models import Connection, ConnectionState, InboundEvent, Incident, IncidentKind, PollCursor
 from integrations.sync.incidents import close_incidents, open_incident
 from tenants.models import PracticeState
 
-MISSED, SILENT, REFUSED = "polls_missed", "silent", "access_refused"
 # How long after its time a poll may begin before somebody is told.
 GRACE = timedelta(seconds=120)
 # A connection's usual gap is the longest of the last two weeks and half as much again, and never under a day.
@@ -48,11 +47,11 @@ def watch_polls(now: datetime) -> int:
     for connection_id, practice_id in late.items():
         open_incident(
             practice_id,
-            MISSED,
+            IncidentKind.POLLS_MISSED,
             "The EMR is not polled in time: too few workers poll, or none does. Nothing is lost; it is late.",
             connection_id=connection_id,
         )
-    _close_for_others(MISSED, late)
+    _close_for_others(IncidentKind.POLLS_MISSED, late)
     return len(late)
 
 
@@ -72,12 +71,12 @@ def watch_silence(now: datetime) -> int:
             days = max(1, (now - last_at).days)
             open_incident(
                 practice_id,
-                SILENT,
+                IncidentKind.SILENT,
                 f"Nothing has come for {days} day{'s' if days != 1 else ''}, which is unusual here. Test the "
                 "connection, and ask the practice whether they are closed.",
                 connection_id=connection_id,
             )
-    _close_for_others(SILENT, silent)
+    _close_for_others(IncidentKind.SILENT, silent)
     return len(silent)
 
 
@@ -96,10 +95,12 @@ def usual_gap(connection_id: int, now: datetime) -> timedelta | None:
 def watch_access() -> int:
     """Close "access refused" where an event of that connection got through since. How many."""
     stale = Incident.objects.across_practices().filter(
-        kind=REFUSED, closed_at=None, connection__events__planned_at__gt=F("opened_at")
+        kind=IncidentKind.ACCESS_REFUSED, closed_at=None, connection__events__planned_at__gt=F("opened_at")
     )
     rows = list(stale.values_list("practice_id", "connection_id").distinct())
-    return sum(close_incidents(practice, REFUSED, connection_id=pk) for practice, pk in rows)
+    return sum(
+        close_incidents(practice, IncidentKind.ACCESS_REFUSED, connection_id=pk) for practice, pk in rows
+    )
 
 
 def _close_for_others(kind: str, standing: Iterable[int]) -> None:

@@ -27,6 +27,7 @@ from integrations.models import (
     IdentityQuestion,
     InboundEvent,
     Incident,
+    IncidentKind,
     LedgerRow,
     ParkedAs,
     SubAccount,
@@ -40,18 +41,6 @@ from tenants.roles import Right, may
 from tenants.scoped_admin import rows_with
 
 SHOWN_PER_KIND = 5
-INCIDENT_TITLES = {
-    "needs_reauth": "Credentials refused",
-    "resource_refused": "Not allowed",
-    "access_refused": "Not allowed",
-    "poll_failing": "Polls fail",
-    "filter_ignored": "Sends too much",
-    "rows_missing": "Visits have gone",
-    "polls_missed": "Polls are late",
-    "silent": "Unusually silent",
-    "field_not_stored": "A field is not kept",
-    "birth_date_refused": "Date of birth refused",
-}
 # What has to change first is nothing here: corrected at the other side, or down when it was tried.
 RETRIED = frozenset({ParkedAs.CONFIG, ParkedAs.EXHAUSTED})
 # A longer list is nobody's to-do list any more.
@@ -201,8 +190,8 @@ def _incident(scope: Scope) -> Maker:
             side = (SubAccount, row["sub_account_id"])
         if row["kind"] in CAN_STAY:  # only its own page ends it
             side = (Incident, row["incident"])
-        title = INCIDENT_TITLES.get(row["kind"]) or row["kind"].replace("_", " ").capitalize()
-        action = "Enter credentials" if row["kind"] == "needs_reauth" else "Open"
+        title = IncidentKind(row["kind"]).label
+        action = "Enter credentials" if row["kind"] == IncidentKind.NEEDS_REAUTH else "Open"
         return Item(title, practice, row["words"], row["at"], page_of(*side), action, presses)
 
     return make

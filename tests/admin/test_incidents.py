@@ -2,8 +2,10 @@
 
 import pytest
 from django.urls import reverse
+from django.utils.html import escape
 
-from integrations.models import Incident
+from integrations.admin.incidents import ADVICE
+from integrations.models import Incident, IncidentKind
 from tenants.models import Role
 from tests.admin.conftest import World, person, signed_in
 
@@ -57,3 +59,12 @@ def test_what_is_left_so_is_written_again_from_the_sub_accounts_page(world, refu
 def test_what_ends_by_itself_has_no_button(world, root):
     assert world.incident.kind != "birth_date_refused"
     assert "Leave it so" not in page_of(signed_in(root), world.incident)
+
+
+@pytest.mark.parametrize("kind", IncidentKind)
+def test_each_kind_says_what_a_person_does_about_it(world, root, kind):
+    world.incident.kind = kind
+    world.incident.save()
+    page = page_of(signed_in(root), world.incident)
+    assert kind.label in page
+    assert escape(ADVICE[kind]) in page

@@ -16,6 +16,7 @@ from integrations.models import (
     BulkRun,
     Connection,
     Incident,
+    IncidentKind,
     LedgerState,
     PollCursor,
     ProvisionRun,
@@ -23,7 +24,6 @@ from integrations.models import (
 )
 from integrations.sandbox.demo.door import Door
 from integrations.sandbox.demo.practices import demo_practices
-from integrations.sync.incidents import BIRTH_DATE_REFUSED
 from integrations.views import sandbox, sandbox_creates
 from tenants.models import Practice, PracticeState, Role, User
 from tests.admin.conftest import World, nothing_kept, other, person, root, signed_in, world
@@ -78,7 +78,7 @@ class Sample:
         """The CRM refused the native date of birth, and an incident says so."""
         practice = self.world.practice.pk
         SubAccount.objects.for_practice(practice).update(refuses_birth_date=True)
-        Incident.objects.for_practice(practice).update(kind=BIRTH_DATE_REFUSED, closed_at=None)
+        Incident.objects.for_practice(practice).update(kind=IncidentKind.BIRTH_DATE_REFUSED, closed_at=None)
 
     def set_state(self, state: str) -> None:
         """Onboarding, live or paused."""

@@ -2,7 +2,7 @@
 555 in them."""
 
 from categorization.categories import Category
-from integrations.models import EventState, HeldFor, ParkedAs
+from integrations.models import EventState, HeldFor, IncidentKind, ParkedAs
 
 _FIRST = """
 Ada Alba Amara Anselm Arlo Aster Basil Beatrix Bruno Calla Cedric Clio Corin Dahlia Darius Delia Edda
@@ -81,7 +81,7 @@ PARKED = (
     (ParkedAs.INTERNAL, "An error of ours. It is in the log with the number of this event."),
 )
 INCIDENTS = (
-    ("needs_reauth", "The EMR refuses the credentials."),
-    ("poll_failing", "The EMR answers polls with an error."),
-    ("silent", "Nothing has come for two days, which is unusual here."),
+    (IncidentKind.NEEDS_REAUTH, "The EMR refuses the credentials."),
+    (IncidentKind.POLL_FAILING, "The EMR answers polls with an error."),
+    (IncidentKind.SILENT, "Nothing has come for two days, which is unusual here."),
 )

@@ -38,6 +38,7 @@ from integrations.models import (
     CreateRequest,
     CreateState,
     InboundEvent,
+    IncidentKind,
     SubAccount,
 )
 from integrations.models.creates import IN_FLIGHT, WORKING
@@ -334,7 +335,7 @@ class Attempt:
         """The EMR's, not the CRM's: a person there must act, and the front desk should not wait for it."""
         if error.status == 403:
             pk = self.connection.id
-            open_incident(self.profile.id, "access_refused", str(error), connection_id=pk)
+            open_incident(self.profile.id, IncidentKind.ACCESS_REFUSED, str(error), connection_id=pk)
         else:
             circuit.refused(Connection, self.connection.id, self.profile.id, str(error))
         self._stops(str(error))

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from integrations.contract.protocols import Resource
 from integrations.contract.records import Outcome
-from integrations.models import KnownRow, PollCursor, Visit
+from integrations.models import IncidentKind, KnownRow, PollCursor, Visit
 from integrations.sync.incidents import close_incidents, open_incident
 from integrations.sync.polling.rows import AT_ONCE
 from integrations.sync.profile import PracticeProfile
@@ -74,12 +74,12 @@ def _booked(cursor: PollCursor, day: date, began: datetime) -> QuerySet[Visit]:
 def tell(cursor: PollCursor, missing: int, subject: str, emr_name: str) -> None:
     """One incident while visits are missing, closed when none is."""
     if not missing:
-        close_incidents(cursor.practice_id, "rows_missing", subject=subject)
+        close_incidents(cursor.practice_id, IncidentKind.ROWS_MISSING, subject=subject)
         return
     what = "1 booked visit is" if missing == 1 else f"{missing} booked visits are"
     open_incident(
         cursor.practice_id,
-        "rows_missing",
+        IncidentKind.ROWS_MISSING,
         f"{what} not in {emr_name} any more, without having been cancelled. The connection's page lists them: "
         "have the practice cancel them there, or let their contacts stand.",
         subject=subject,

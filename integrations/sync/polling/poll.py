@@ -25,7 +25,7 @@ from integrations.contract.errors import (
     TransientError,
 )
 from integrations.contract.protocols import PollClient, Resource
-from integrations.models import Connection, Incident, PollCursor, PollRun, Trigger
+from integrations.models import Connection, Incident, IncidentKind, PollCursor, PollRun, Trigger
 from integrations.sync import bell, circuit
 from integrations.sync.emr_access import client_for
 from integrations.sync.incidents import close_incidents, open_incident
@@ -319,7 +319,9 @@ def _give_back(work: Poll, reading: Reading, **changes: object) -> None:
     # Nothing to close where nothing was open: most polls.
     if work.cursor.failures or work.cursor.refused_since or work.cursor.last_error:
         subject = _subject(work)
-        close_incidents(work.profile.id, "poll_failing", "resource_refused", subject=subject)
+        close_incidents(
+            work.profile.id, IncidentKind.POLL_FAILING, IncidentKind.RESOURCE_REFUSED, subject=subject
+        )
 
 
 def _save_run(work: Poll, reading: Reading, began: float) -> None:
@@ -338,13 +340,13 @@ def _tell_about_filter(work: Poll, reading: Reading) -> None:
     if not reading.ignored_filter:
         if work.cursor.filter_ignored and reading.rows:
             _rows_of(work).update(filter_ignored=False)
-            close_incidents(work.profile.id, "filter_ignored", subject=_subject(work))
+            close_incidents(work.profile.id, IncidentKind.FILTER_IGNORED, subject=_subject(work))
         return
     _rows_of(work).update(filter_ignored=True)
     cut = "" if reading.is_whole else f" Reading stopped after {reading.pages} pages."
     open_incident(
         work.profile.id,
-        "filter_ignored",
+        IncidentKind.FILTER_IGNORED,
         f"{work.connection.manifest.name} sends {work.resource.label.lower()} that were not asked for: "
         f"it does not heed the filter.{cut} What changed is still found, but slowly.",
         subject=_subject(work),
@@ -370,7 +372,11 @@ def _failed(work: Poll, error: Exception, began: float) -> None:
                 "refused_since": work.cursor.refused_since or now,
                 "next_at": now + timedelta(seconds=cursors.REFUSED_SECONDS),
             }
-            _open(work, "resource_refused", f"{words} The other resources go on; this one is tried hourly.")
+            _open(
+                work,
+                IncidentKind.RESOURCE_REFUSED,
+                f"{words} The other resources go on; this one is tried hourly.",
+            )
         case AuthError():
             circuit.refused(Connection, work.connection.id, work.profile.id, words)
             changes["next_at"] = now
@@ -378,11 +384,11 @@ def _failed(work: Poll, error: Exception, began: float) -> None:
             circuit.failed(Connection, work.connection.id, work.profile.id, words)
             changes["next_at"] = cursors.after_failure(failures, retry_after, now)
             if failures >= TROUBLES_TO_TELL and not _is_unreachable(work):
-                _open(work, "poll_failing", words)
+                _open(work, IncidentKind.POLL_FAILING, words)
         case _:
             changes["next_at"] = cursors.after_failure(max(failures, 4), retry_after, now)
             if failures >= FAILURES_TO_TELL or isinstance(error, ConfigError):
-                _open(work, "poll_failing", words)
+                _open(work, IncidentKind.POLL_FAILING, words)
     cursors.release(work.claimed, **changes)
     work.result.error = words[:300]
     work.result.seconds = round(time.monotonic() - began, 3)
@@ -391,7 +397,9 @@ def _failed(work: Poll, error: Exception, began: float) -> None:
 
 def _is_unreachable(work: Poll) -> bool:
     """Whether it stands already that the whole EMR does not answer."""
-    rows_ = Incident.objects.for_practice(work.profile.id).filter(kind="unreachable", closed_at=None)
+    rows_ = Incident.objects.for_practice(work.profile.id).filter(
+        kind=IncidentKind.UNREACHABLE, closed_at=None
+    )
     return bool(rows_.filter(connection_id=work.connection.id).exists())
 
 
