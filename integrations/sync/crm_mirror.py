@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from integrations.crm.client import CrmClient
 from integrations.models import CustomField, Pipeline, Stage, SubAccount
-from integrations.signals import raise_config_version
+from integrations.signals import set_up_changed
 from integrations.sync.incidents import close_fields
 
 Json = dict[str, Any]
@@ -54,14 +54,15 @@ def fetch_listing(client: CrmClient) -> Listing:
 
 
 def store_listing(sub_account: SubAccount, listing: Listing) -> bool:
-    """Make our copy equal to the listing. True when something differed: workers then read it again."""
+    """Make our copy equal to the listing. True when something differed: workers then read it again, and what waited
+    for a field goes on."""
     with transaction.atomic():
         changed = _store_fields(sub_account, listing.fields)
         changed = (_store_names(sub_account, listing) if listing.pipelines is not None else False) or changed
         rows = SubAccount.objects.for_practice(sub_account.practice_id).filter(pk=sub_account.pk)
         rows.update(fields_fetched_at=timezone.now())
         if changed:
-            raise_config_version(sub_account.practice_id)
+            set_up_changed(sub_account.practice_id)
     return changed
 
 

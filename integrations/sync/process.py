@@ -47,7 +47,7 @@ from integrations.sync.own_kinds import DECIDE_AGAIN, JOIN_CONTACT, LEAVE_CONTAC
 from integrations.sync.people import person_of
 from integrations.sync.plan import BUSY_CONTACT_SECONDS, ContactBusy, Work, lease_contact, plan, understand
 from integrations.sync.profile import PracticeProfile, SubAccountProfile
-from integrations.sync.release import identity_key
+from integrations.sync.release import go_on_if_changed, identity_key
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ def work_lane(lane: Claimed, profile: PracticeProfile, is_stopping: Callable[[],
                 return finished
             if not _work_event(event, lane, profile):
                 return finished
+            go_on_if_changed(event, profile)
             finished += 1
         lanes.release(lane)
     except LeaseLost:
