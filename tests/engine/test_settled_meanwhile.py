@@ -1,0 +1,70 @@
+"""A person settles a doubt, or puts an event to work, while a worker has that event in its hands."""
+
+from typing import Any
+
+import pytest
+
+from integrations.crm.client import CrmClient
+from integrations.emrs.aestheticspro import sandbox as apro
+from integrations.models import Effect, LedgerRow
+from integrations.sync import lanes, settle, standstill
+from integrations.sync.deliver import Delivery
+from tests.engine.test_effects import VISIT, pay_in_doubt
+from tests.engine.world import World, at, visit
+
+
+@pytest.fixture
+def linked(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(standstill, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("integrations.sync.deliver.DOUBT_PAUSE_SECONDS", 0.0)
+    world.take(apro.booked(visit(9), at(0)))
+    world.forget_calls()
+    return world
+
+
+def doubtful(world: World) -> Effect:
+    (effect,) = Effect.objects.for_practice(world.practice).filter(kind="contact", state="in_doubt")
+    return effect
+
+
+def test_a_payment_that_is_to_be_written_again_is_also_when_its_event_is_still_in_work(linked, monkeypatch):
+    pay_in_doubt(linked, done=False)
+    linked.write_field(linked.contact()["id"], "Patient Lifetime Value", 77)
+    really, said = CrmClient.create_note, []
+
+    def note(client: CrmClient, *given: Any) -> Any:
+        if not said:
+            said.append("asked")
+            try:
+                settle.settle(doubtful(linked), is_there=False)
+            except standstill.Busy:
+                said.append("busy")
+        return really(client, *given)
+
+    monkeypatch.setattr(CrmClient, "create_note", note)
+    linked.work(hurry=True)
+    if "busy" in said:
+        assert settle.settle(doubtful(linked), is_there=False)
+    linked.work(hurry=True)
+    assert said
+    assert linked.contact()["fields"]["Patient Lifetime Value"] == 77 + 350
+    assert LedgerRow.objects.for_practice(linked.practice).get().state == "written"
+
+
+def test_a_payment_whose_ledger_row_is_closed_needs_nobody_although_its_worker_died_and_another_payment_came(
+    linked, monkeypatch
+):
+    def dies(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Delivery, "_confirm", dies)
+        with pytest.raises(KeyboardInterrupt):
+            linked.take(apro.invoice_paid(VISIT, 900, at(5)))
+    lanes.release_dead("test")
+    contact = linked.contact()["id"]  # another payment of a patient who is this contact too
+    linked.write_field(contact, "Patient Lifetime Value", 400)
+    linked.write_field(contact, "APro Invoice ID", "901")
+    linked.work(hurry=True)
+    assert LedgerRow.objects.for_practice(linked.practice).get().state == "written"
+    assert linked.contact()["fields"]["Patient Lifetime Value"] == 400
