@@ -1,14 +1,20 @@
 """A person settles a doubt, or puts an event to work, while a worker has that event in its hands."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection as database
+from django.utils import timezone
 
 from integrations.crm.client import CrmClient
 from integrations.emrs.aestheticspro import sandbox as apro
-from integrations.models import Effect, LedgerRow
+from integrations.models import Effect, InboundEvent, LedgerRow
 from integrations.sync import lanes, settle, standstill
 from integrations.sync.deliver import Delivery
+from integrations.sync.replay import replay
+from integrations.sync.retention import purge
 from tests.engine.test_effects import VISIT, pay_in_doubt
 from tests.engine.world import World, at, visit
 
@@ -68,3 +74,29 @@ def test_a_payment_whose_ledger_row_is_closed_needs_nobody_although_its_worker_d
     linked.work(hurry=True)
     assert LedgerRow.objects.for_practice(linked.practice).get().state == "written"
     assert linked.contact()["fields"]["Patient Lifetime Value"] == 400
+
+
+def test_what_is_put_to_work_just_when_retention_comes_by_keeps_what_it_needs(linked):
+    """The rows were chosen before; what they are by the time they are emptied counts."""
+    linked.map_workflows()
+    event = linked.take(apro.invoice_paid(VISIT, 900, at(5)))
+    (effect,) = linked.effects(event=event, kind="contact")
+    InboundEvent.objects.across_practices().update(received_at=timezone.now() - timedelta(days=400))
+    replayed: list[bool] = []
+
+    def just_before(execute: Callable[..., Any], sql: str, *given: Any) -> Any:
+        if sql.startswith("UPDATE") and not replayed:
+            replayed.append(True)
+            replay(event)
+            Effect.objects.across_practices().filter(pk=effect.pk).update(state="planned")
+        return execute(sql, *given)
+
+    with database.execute_wrapper(just_before):
+        purge()
+    assert replayed
+    event.refresh_from_db()
+    effect.refresh_from_db()
+    assert (event.state, bool(event.payload), bool(effect.body)) == ("waiting", True, True)
+    linked.work()
+    event.refresh_from_db()
+    assert event.state == "done"
