@@ -33,9 +33,11 @@ def requeue(events: QuerySet[InboundEvent], *, again: bool) -> int:
     """Put events back to work and wake their lanes; each in its lane's order. Number of events.
 
     ``again``: they ran before, so what is known already is written once more; else they go on where they
-    stopped.
+    stopped. One that is not among ``events`` any more, since somebody else put it to work, is left alone.
     """
-    rows = list(events.filter(lane__isnull=False).values_list("pk", "practice_id"))
+    events = events.filter(lane__isnull=False)
+    rows = list(events.values_list("pk", "practice_id"))
+    count = 0
     with transaction.atomic():
         for chunk in _chunks([pk for pk, _ in rows]):
             changes: dict[str, object] = {
@@ -48,12 +50,12 @@ def requeue(events: QuerySet[InboundEvent], *, again: bool) -> int:
             }
             if again:
                 changes |= {"planned_at": None, "runs": F("runs") + 1}
-            InboundEvent.objects.across_practices().filter(pk__in=chunk).update(**changes)
+            count += events.filter(pk__in=chunk).update(**changes)
         for practice_id in {practice for _, practice in rows}:
             lanes.wake(practice_id)
     if rows:
         transaction.on_commit(bell.ring)
-    return len(rows)
+    return count
 
 
 def _chunks(ids: list[int], size: int = 500) -> Iterable[list[int]]:

@@ -12,6 +12,7 @@ from integrations.crm.client import CrmClient
 from integrations.emrs.aestheticspro import sandbox as apro
 from integrations.models import Effect, InboundEvent, LedgerRow
 from integrations.sync import lanes, settle, standstill
+from integrations.sync import replay as replaying
 from integrations.sync.deliver import Delivery
 from integrations.sync.replay import replay
 from integrations.sync.retention import purge
@@ -100,3 +101,23 @@ def test_what_is_put_to_work_just_when_retention_comes_by_keeps_what_it_needs(li
     linked.work()
     event.refresh_from_db()
     assert event.state == "done"
+
+
+def test_an_event_that_two_people_replay_at_once_runs_once_more(linked, monkeypatch):
+    """The second press is carried out while a worker has the event for the first one."""
+    event = linked.take(apro.booked(VISIT, at(5)))
+    really, pressed = replaying.requeue, []
+
+    def requeue(events: Any, *, again: bool) -> int:
+        if not pressed:
+            pressed.append(True)
+            replay(event)
+        return really(events, again=again)
+
+    monkeypatch.setattr(replaying, "requeue", requeue)
+    replay(event)
+    event.refresh_from_db()
+    assert (pressed, event.runs, event.state) == ([True], 1, "waiting")
+    linked.work()
+    event.refresh_from_db()
+    assert (event.runs, event.state) == (1, "done")
