@@ -47,10 +47,14 @@ def raise_config_version(practice_id: int) -> None:
 @receiver(post_save)
 @receiver(post_delete)
 def on_change(sender: type, instance: Any, **kwargs: Any) -> None:
-    """Any saved or deleted row of the set-up counts. Bulk updates call ``raise_config_version`` themselves."""
+    """Any saved or deleted row of the set-up counts. Bulk updates say it themselves."""
     if sender not in SET_UP or kwargs.get("raw"):
         return
-    practice_id = _practice_id(instance)
+    set_up_changed(_practice_id(instance))
+
+
+def set_up_changed(practice_id: int) -> None:
+    """Tell every worker, and look again at what waited for this practice's set-up."""
     raise_config_version(practice_id)
     # Once per transaction, when the change is there to be seen.
     if not any(

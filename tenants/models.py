@@ -11,6 +11,7 @@ from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from tenants.scoping import ScopedManager
+from tenants.written_apart import WrittenApart
 
 COUNTRIES = [
     ("US", "United States"),
@@ -146,10 +147,11 @@ class PracticeState(models.TextChoices):
     PAUSED = "paused", "Paused"
 
 
-class Practice(models.Model):
+class Practice(WrittenApart):
     """The tenant. ``config_version`` rises with every change of its set-up, so workers know to read it again."""
 
     practice_path = "pk"
+    written_apart = frozenset({"config_version"})
 
     slug = models.SlugField(unique=True, validators=[validate_slug])
     name = models.CharField(max_length=200)

@@ -35,6 +35,7 @@ from integrations.models import BulkKind, EventState, HeldFor, InboundEvent, Par
 from integrations.models.narrowing import open_events
 from integrations.sync import replay
 from integrations.sync.settle import settle
+from integrations.sync.standstill import Busy
 from integrations.templatetags.human import moment
 from tenants.roles import Right
 from tenants.scoped_admin import PageAdmin, UserError, object_button
@@ -277,11 +278,14 @@ class EventAdmin(KeysetMixin, PageAdmin):
         if request.method != "POST" or not self.has_operate_permission(request, row):
             raise PermissionDenied
         is_there = request.POST.get("is_there") == "yes"
-        if settle(effect, is_there=is_there):
-            self.log_change(request, row, f"{effect.get_kind_display()}: {labels.SETTLED[is_there]}")
-            messages.success(request, labels.SETTLED_WORDS[is_there])
-        else:
-            messages.info(request, "This was settled in the meantime.")
+        try:
+            if settle(effect, is_there=is_there):
+                self.log_change(request, row, f"{effect.get_kind_display()}: {labels.SETTLED[is_there]}")
+                messages.success(request, labels.SETTLED_WORDS[is_there])
+            else:
+                messages.info(request, "This was settled in the meantime.")
+        except Busy as error:
+            messages.error(request, str(error))
         return HttpResponseRedirect(self.url_of(row))
 
     @action(description="Preview under today's settings", permissions=["operate"], icon="preview")

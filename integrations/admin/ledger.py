@@ -14,6 +14,7 @@ from integrations.admin.filters import ConnectionFilter, EmrFilter, PracticeFilt
 from integrations.admin.keyset import KeysetMixin
 from integrations.models import LedgerRow, LedgerState
 from integrations.sync.settle import doubted_write, settle
+from integrations.sync.standstill import Busy
 from integrations.templatetags.human import day, money
 from tenants.roles import Right
 from tenants.scoped_admin import PageAdmin, UserError, object_button
@@ -75,8 +76,11 @@ class LedgerAdmin(KeysetMixin, PageAdmin):
 
     def _settle(self, request: HttpRequest, row: LedgerRow, *, is_there: bool) -> str:
         effect = doubted_write(row)
-        if effect is None or not settle(effect, is_there=is_there):
-            raise UserError("This was settled in the meantime.")
+        try:
+            if effect is None or not settle(effect, is_there=is_there):
+                raise UserError("This was settled in the meantime.")
+        except Busy as error:
+            raise UserError(str(error)) from None
         self.log_change(request, row, labels.SETTLED[is_there])
         return labels.SETTLED_WORDS[is_there]
 

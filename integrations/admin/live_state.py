@@ -41,7 +41,7 @@ def go_live(practice: Practice, user: Any, reason: str = "") -> str:
         raise UserError("Not everything is green yet. Say why it should go live anyway.")
     practice.state, practice.live_reason = PracticeState.LIVE, reason
     practice.live_at, practice.live_by = timezone.now(), user
-    practice.save()
+    practice.save(update_fields=["state", "live_reason", "live_at", "live_by"])
     return f"{practice} is live."
 
 
@@ -50,7 +50,7 @@ def pause(practice: Practice) -> str:
     if practice.state != PracticeState.LIVE:
         raise UserError(f"{practice} is not live, so there is nothing to pause.")
     practice.state = PracticeState.PAUSED
-    practice.save()
+    practice.save(update_fields=["state"])
     return f"{practice} is paused. Events are kept and wait."
 
 
@@ -59,5 +59,5 @@ def resume(practice: Practice) -> str:
     if practice.state != PracticeState.PAUSED:
         raise UserError(f"{practice} is not paused, so there is nothing to resume.")
     practice.state = PracticeState.LIVE
-    practice.save()
+    practice.save(update_fields=["state"])
     return f"{practice} is live again. What waited goes on."

@@ -193,7 +193,9 @@ class SubAccountForm(forms.ModelForm):  # type: ignore[type-arg]
         is_new = account.pk is None
         if not is_new and {"token", "crm_subaccount_id"} & set(self.changed_data):
             # What was read with another token or elsewhere proves nothing any more.
-            account.fields_fetched_at = None
+            SubAccount.objects.for_practice(account.practice_id).filter(pk=account.pk).update(
+                fields_fetched_at=None
+            )
         account.save()
         if not is_new and "token" in self.changed_data:
             reauthenticated(SubAccount, account.pk, account.practice_id)

@@ -2,9 +2,15 @@
 
 from django.db import models
 
+from tenants.written_apart import WrittenApart
 
-class CircuitMixin(models.Model):
+CIRCUIT = frozenset({"failures_in_a_row", "circuit_open_until", "needs_reauth_since", "last_error"})
+
+
+class CircuitMixin(WrittenApart):
     """Counts failures in a row of the other side; while open, lanes wait and one incident is shown."""
+
+    written_apart = CIRCUIT
 
     failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
     circuit_open_until = models.DateTimeField(null=True, blank=True, editable=False)

@@ -7,7 +7,7 @@ from django.db import models
 from django.urls import reverse
 from simple_history.models import HistoricalRecords
 
-from integrations.models.circuit import CircuitMixin
+from integrations.models.circuit import CIRCUIT, CircuitMixin
 from integrations.models.connections import new_webhook_key
 from tenants.encryption import EncryptedTextField
 from tenants.models import Location, Practice
@@ -31,6 +31,8 @@ def new_secret() -> str:
 
 class SubAccount(CircuitMixin):
     """A GoHighLevel sub-account (``locationId`` in its API) and our token for it."""
+
+    written_apart = CIRCUIT | {"refuses_birth_date", "fields_fetched_at"}
 
     practice = models.ForeignKey(Practice, models.CASCADE, related_name="sub_accounts")
     key = models.SlugField(max_length=50)

@@ -52,16 +52,16 @@ def is_birth_date_refused(to: Recipient, values: ContactValues, error: RejectedE
     if "dateOfBirth" not in values or "dateOfBirth" not in str(error.details.get("fields")):
         return False
     values.pop("dateOfBirth")
-    SubAccount.objects.for_practice(to.work.profile.id).filter(pk=to.account.id).update(
-        refuses_birth_date=True
-    )
-    raise_config_version(to.work.profile.id)
-    open_incident(
-        to.work.profile.id,
-        IncidentKind.BIRTH_DATE_REFUSED,
-        f"Sub-account {to.account.key} does not take the native date of birth; the custom field is written.",
-        sub_account_id=to.account.id,
-    )
+    rows = SubAccount.objects.for_practice(to.work.profile.id).filter(pk=to.account.id)
+    with transaction.atomic():  # flag and incident as one: a person may say "again" in between
+        rows.update(refuses_birth_date=True)
+        raise_config_version(to.work.profile.id)
+        open_incident(
+            to.work.profile.id,
+            IncidentKind.BIRTH_DATE_REFUSED,
+            f"Sub-account {to.account.key} does not take the native date of birth; the custom field is written.",
+            sub_account_id=to.account.id,
+        )
     return True
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from integrations.crm.client import CrmClient
 from integrations.models import CustomField, Pipeline, Stage, SubAccount
-from integrations.signals import raise_config_version
+from integrations.signals import set_up_changed
 from integrations.sync.incidents import close_fields
 
 Json = dict[str, Any]
@@ -18,10 +19,12 @@ _COLUMNS = ("name", "field_key", "data_type", "folder_id")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What the CRM listed, in its own words. ``pipelines`` None: they were not asked for."""
+    """What the CRM listed, in its own words. ``pipelines`` None: they were not asked for. ``asked_at``: when the CRM
+    was asked, None for just now."""
 
     fields: Sequence[Json]
     pipelines: Sequence[Json] | None = None
+    asked_at: datetime | None = None
 
     def pipeline_names(self) -> dict[str, str]:
         """CRM pipeline id → its name."""
@@ -40,7 +43,8 @@ class Listing:
 
 def refresh_fields(sub_account: SubAccount, client: CrmClient) -> bool:
     """List the custom fields again (one call) and keep them. True when something differs from before."""
-    return store_listing(sub_account, Listing(client.list_custom_fields()))
+    asked_at = timezone.now()
+    return store_listing(sub_account, Listing(client.list_custom_fields(), asked_at=asked_at))
 
 
 def refresh_all(sub_account: SubAccount, client: CrmClient) -> bool:
@@ -50,18 +54,24 @@ def refresh_all(sub_account: SubAccount, client: CrmClient) -> bool:
 
 def fetch_listing(client: CrmClient) -> Listing:
     """Ask the CRM for fields and pipelines. Raises what the client raises."""
-    return Listing(client.list_custom_fields(), client.pipelines())
+    asked_at = timezone.now()
+    return Listing(client.list_custom_fields(), client.pipelines(), asked_at)
 
 
 def store_listing(sub_account: SubAccount, listing: Listing) -> bool:
-    """Make our copy equal to the listing. True when something differed: workers then read it again."""
+    """Make our copy equal to the listing. True when something differed: workers then read it again, and what waited
+    for a field goes on. A listing that was asked for before the one that we have says nothing any more."""
+    asked_at = listing.asked_at or timezone.now()
+    rows = SubAccount.objects.for_practice(sub_account.practice_id).filter(pk=sub_account.pk)
     with transaction.atomic():
+        fetched_at = rows.select_for_update().values_list("fields_fetched_at", flat=True).first()
+        if fetched_at is not None and fetched_at > asked_at:
+            return False
         changed = _store_fields(sub_account, listing.fields)
         changed = (_store_names(sub_account, listing) if listing.pipelines is not None else False) or changed
-        rows = SubAccount.objects.for_practice(sub_account.practice_id).filter(pk=sub_account.pk)
-        rows.update(fields_fetched_at=timezone.now())
+        rows.update(fields_fetched_at=asked_at)
         if changed:
-            raise_config_version(sub_account.practice_id)
+            set_up_changed(sub_account.practice_id)
     return changed
 
 

@@ -110,12 +110,12 @@ def store(door: Door, raw: bytes, receipt: Receipt, now: datetime | None = None)
     else:
         dedupe_key = f"body:{hashlib.sha256(raw).hexdigest()}"
     event = _event(door, raw, receipt, dedupe_key, now)
-    if not hot.insert_event(event):
-        # Known already, which is rare: told by the constraint rather than asked for every time.
+    while not hot.insert_event(event):
+        # Known already, which is rare: told by the constraint rather than asked for every time. Of two deliveries that
+        # find the key given up, the slower one finds the faster one's event.
         known = _known(door, dedupe_key, now, by_body=not receipt.event_id)
         if known is not None:
             return _again(known)
-        hot.insert_event(event)
     if event.state == EventState.IGNORED:
         return Stored(event.pk, "ignored")
     bell.ring()
@@ -142,7 +142,7 @@ def _known(door: Door, dedupe_key: str, now: datetime, *, by_body: bool) -> tupl
     if by_body and (is_over or now - row[2] > SAME_BODY):
         # The same body long after is a new event; so is, at once, a tag that was answered and is added again,
         # whose body says nothing new. The old row gives up the key.
-        rows.update(dedupe_key=f"{dedupe_key[:60]}:{row[0]}")
+        rows.filter(pk=row[0]).update(dedupe_key=f"{dedupe_key[:60]}:{row[0]}")
         return None
     return row[0], row[1]
 

@@ -4,6 +4,7 @@ from integrations.contract.records import LocationRef, MembershipRecord, Patient
 from integrations.models import DefaultUse, HeldFor, Patient
 from integrations.sync import ledger
 from integrations.sync.profile import LocationProfile, PracticeProfile, SubAccountProfile
+from integrations.sync.release import LOCATION_KEY
 from integrations.sync.work import Found, Work
 from tenants.models import Location
 
@@ -25,7 +26,7 @@ def place(work: Work, record: Record) -> tuple[LocationProfile | None, SubAccoun
     if account is None:
         name = record.location.name or record.location.external_id or "this location"
         words = f'Held: "{name}" is not mapped to a sub-account and the practice has no default one.'
-        work.hold(HeldFor.LOCATION, f"location:{record.location.external_id or name}"[:500], words)
+        work.hold(HeldFor.LOCATION, f"{LOCATION_KEY}{record.location.external_id or name}"[:500], words)
         return None
     if uses_default(profile, location) and _is_named(record.location):
         work.tell("location", "This location is not mapped yet: the default sub-account was used.")

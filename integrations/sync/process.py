@@ -47,7 +47,7 @@ from integrations.sync.own_kinds import DECIDE_AGAIN, JOIN_CONTACT, LEAVE_CONTAC
 from integrations.sync.people import person_of
 from integrations.sync.plan import BUSY_CONTACT_SECONDS, ContactBusy, Work, lease_contact, plan, understand
 from integrations.sync.profile import PracticeProfile, SubAccountProfile
-from integrations.sync.release import identity_key
+from integrations.sync.release import go_on_if_changed, identity_key
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ def work_lane(lane: Claimed, profile: PracticeProfile, is_stopping: Callable[[],
                 return finished
             if not _work_event(event, lane, profile):
                 return finished
+            go_on_if_changed(event, profile)
             finished += 1
         lanes.release(lane)
     except LeaseLost:
@@ -112,7 +113,7 @@ def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) ->
             work = Work(event, lane, profile, connection)
             if not _gate(work):
                 return True
-            if _is_to_be_planned(event) and enriches(connection.emr) and event.payload:
+            if _is_to_be_planned(work) and enriches(connection.emr) and event.payload:
                 side = (Connection, connection.id)
                 _enrich(work)
                 side = None
@@ -222,16 +223,19 @@ def _effects(work: Work) -> tuple[list[Effect], SubAccountProfile | None, Person
         rows = Effect.objects.for_practice(event.practice_id).filter(event=event)
         effects = list(rows.order_by("position"))
         person = person_of(event.patient) if event.patient else Person("")
-        if event.contact is not None:
-            lease_contact(event.contact, work)
     account = work.profile.sub_accounts.get(event.sub_account_id or 0)
     return effects, account, person
 
 
-def _is_to_be_planned(event: InboundEvent) -> bool:
-    """Whether the event has to be understood (again), rather than that its effects are delivered."""
-    if event.planned_at is not None and _is_overtaken(event):
-        _plan_again(event)
+def _is_to_be_planned(work: Work) -> bool:
+    """Whether the event has to be understood (again), rather than that its effects are delivered; the contact is
+    leased before that is asked, so that nobody overtakes it from then on. Raises ContactBusy."""
+    event = work.event
+    if event.planned_at is not None:
+        if event.contact is not None:
+            lease_contact(event.contact, work)
+        if _is_overtaken(event):
+            _plan_again(event)
     return event.planned_at is None
 
 

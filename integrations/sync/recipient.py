@@ -11,6 +11,7 @@ from integrations.models.subaccounts import PipelineKind
 from integrations.sync import hot, identity, known_fields, lanes
 from integrations.sync.crm_access import client_for
 from integrations.sync.own_kinds import LEAVE_CONTACT
+from integrations.sync.plan import lease_contact
 from integrations.sync.profile import SubAccountProfile
 from integrations.sync.work import Work
 
@@ -34,6 +35,9 @@ class Recipient:
         self.contact: Contact | None = work.event.contact
         self.contact_is_new = False
         self._client: CrmClient = client_for(account, work.claims_as)
+        self._leased = {
+            work.event.contact_id
+        }  # the event's own was leased when it was planned or taken up again
         self._called = False  # whether this effect has called the CRM since its mark was set
 
     @property
@@ -56,12 +60,19 @@ class Recipient:
     # The contact
 
     def known_contact(self) -> Contact:
-        """The contact that is written to. Raises TransientError while there is none."""
+        """The contact that is written to. Raises TransientError while there is none, and ContactBusy."""
         if self.contact is None:
             self.adopt_linked()
         if self.contact is None:
             raise TransientError("The contact of this event is not known yet.")
+        self.lease()
         return self.contact
+
+    def lease(self) -> None:
+        """Have the contact to ourselves, also one that was found or made on the way. Raises ContactBusy."""
+        if self.contact is not None and self.contact.pk not in self._leased:
+            lease_contact(self.contact, self.work)
+            self._leased.add(self.contact.pk)
 
     def adopt_linked(self) -> None:
         """A contact that another event of this patient linked meanwhile."""

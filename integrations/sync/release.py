@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from integrations.contract.records import LocationRef
 from integrations.models import (
     Effect,
     EffectState,
@@ -20,8 +21,11 @@ from integrations.models import (
 )
 from integrations.sync import bell, lanes
 from integrations.sync.categorize import has_category
-from integrations.sync.profile import load_profile
+from integrations.sync.profile import PracticeProfile, load_profile
+from tenants.models import Practice
 
+# What an event is held by until its location is mapped: this and the location's id or name.
+LOCATION_KEY = "location:"
 LEFT_OUT = "A person decided to leave this patient out of the CRM."
 
 
@@ -29,9 +33,11 @@ def requeue(events: QuerySet[InboundEvent], *, again: bool) -> int:
     """Put events back to work and wake their lanes; each in its lane's order. Number of events.
 
     ``again``: they ran before, so what is known already is written once more; else they go on where they
-    stopped.
+    stopped. One that is not among ``events`` any more, since somebody else put it to work, is left alone.
     """
-    rows = list(events.filter(lane__isnull=False).values_list("pk", "practice_id"))
+    events = events.filter(lane__isnull=False)
+    rows = list(events.values_list("pk", "practice_id"))
+    count = 0
     with transaction.atomic():
         for chunk in _chunks([pk for pk, _ in rows]):
             changes: dict[str, object] = {
@@ -44,12 +50,12 @@ def requeue(events: QuerySet[InboundEvent], *, again: bool) -> int:
             }
             if again:
                 changes |= {"planned_at": None, "runs": F("runs") + 1}
-            InboundEvent.objects.across_practices().filter(pk__in=chunk).update(**changes)
+            count += events.filter(pk__in=chunk).update(**changes)
         for practice_id in {practice for _, practice in rows}:
             lanes.wake(practice_id)
     if rows:
         transaction.on_commit(bell.ring)
-    return len(rows)
+    return count
 
 
 def _chunks(ids: list[int], size: int = 500) -> Iterable[list[int]]:
@@ -88,6 +94,34 @@ def release_categories(practice_id: int) -> int:
         key for connection_id, key in keys if has_category(profile, profile.connections[connection_id], key)
     ]
     return requeue(held.filter(held_key__in=ready), again=True) if ready else 0
+
+
+def release_set_up(practice_id: int) -> int:
+    """Release what waits for going live, or for a mapping, that is there by now: whoever saw to it may have died
+    before the events were told. Number of events."""
+    held = InboundEvent.objects.for_practice(practice_id).filter(state=EventState.HELD)
+    profile = load_profile(practice_id)
+    count = requeue(held.filter(held_for=HeldFor.LIVE), again=False) if profile.is_live else 0
+    unmapped = held.filter(held_for=HeldFor.LOCATION)
+    keys = unmapped.values_list("held_key", flat=True).distinct()
+    ready = [key for key in keys if _has_destination(profile, key.removeprefix(LOCATION_KEY))]
+    return count + (requeue(unmapped.filter(held_key__in=ready), again=False) if ready else 0)
+
+
+def _has_destination(profile: PracticeProfile, named: str) -> bool:
+    return profile.sub_account_for(profile.location(LocationRef(named, named))) is not None
+
+
+def go_on_if_changed(event: InboundEvent, profile: PracticeProfile) -> None:
+    """An event that was put aside under a set-up which has changed since goes on: whoever changed it may have looked
+    for what waits just before the event did."""
+    waits = event.held_for in (HeldFor.LIVE, HeldFor.LOCATION) or event.parked_as == ParkedAs.CONFIG
+    if not waits:
+        return
+    rows = Practice.objects.across_practices().filter(pk=profile.id, config_version=profile.version)
+    if not rows.exists():
+        stands = {"pk": event.pk, "state": event.state}
+        requeue(InboundEvent.objects.for_practice(event.practice_id).filter(**stands), again=False)
 
 
 def identity_key(patient_id: int, sub_account_id: int) -> str:

@@ -27,7 +27,7 @@ def replay(event: InboundEvent) -> bool:
 def retry_all(events: QuerySet[InboundEvent], states: Iterable[EventState] = STOPPED) -> list[int]:
     """Retry those of the events that stopped in one of these states. Their ids."""
     ids = list(retryable(events, states).values_list("pk", flat=True))
-    rows = InboundEvent.objects.across_practices().filter(pk__in=ids)
+    rows = retryable(InboundEvent.objects.across_practices().filter(pk__in=ids), states)
     Effect.objects.across_practices().filter(event__in=ids, state=EffectState.FAILED).update(
         state=EffectState.PLANNED
     )
@@ -38,7 +38,7 @@ def retry_all(events: QuerySet[InboundEvent], states: Iterable[EventState] = STO
 def replay_all(events: QuerySet[InboundEvent]) -> list[int]:
     """Replay those of the events that can run again. Their ids."""
     ids = list(replayable(events).values_list("pk", flat=True))
-    rows = InboundEvent.objects.across_practices().filter(pk__in=ids)
+    rows = replayable(InboundEvent.objects.across_practices().filter(pk__in=ids))
     rows.update(priority=Priority.REPLAY)
     requeue(rows, again=True)
     return ids

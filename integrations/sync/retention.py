@@ -105,5 +105,5 @@ def _in_batches(rows: QuerySet[Any], do: Callable[[QuerySet[Any]], int], batch: 
     done, last = 0, 0
     while ids := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:batch]):
         last = ids[-1]
-        done += do(rows.model._base_manager.filter(pk__in=ids))
+        done += do(rows.filter(pk__in=ids))  # those that are still for it: some may have gone to work since
     return done

@@ -1,5 +1,7 @@
 """What nobody could tell by asking the CRM, a person tells: a write in doubt happened, or it is made again."""
 
+from contextlib import nullcontext
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -15,6 +17,7 @@ from integrations.models import (
     Patient,
 )
 from integrations.sync.release import requeue
+from integrations.sync.standstill import standing_still
 
 IS_THERE = "A person looked it up: it is in the CRM."
 AGAIN = "A person looked it up: it is not in the CRM, so it is written again."
@@ -37,9 +40,11 @@ def settle(effect: Effect, *, is_there: bool) -> bool:
     """Close a doubt as a person says: the write happened, or it is made (again) now.
 
     A payment that is written again is added to what the CRM shows at that moment. False when somebody settled it
-    meanwhile.
+    meanwhile. Raises standstill.Busy while a worker has an event of the patient: it would close the event over what
+    is to be written again.
     """
-    with transaction.atomic():
+    patient = effect.event.patient
+    with standing_still(patient, None) if patient is not None else nullcontext(), transaction.atomic():
         state = EffectState.DONE if is_there else EffectState.PLANNED
         words = IS_THERE if is_there else AGAIN
         if not _close_doubt(effect, state, words):

@@ -12,7 +12,7 @@ from integrations.sync.categories.moving import release_categories_due
 from integrations.sync.categories.use import refresh_all
 from integrations.sync.create_back.sweep import sweep_due
 from integrations.sync.provision import carry_on_provisioning
-from integrations.sync.release import release_categories
+from integrations.sync.release import release_categories, release_set_up
 from integrations.sync.retention import purge
 from integrations.sync.watch import watch
 
@@ -54,8 +54,15 @@ def purge_daily() -> bool:
 
 
 def release_overlooked() -> int:
-    """Release events whose category was confirmed while they were being held. How many."""
+    """Release events whose category was confirmed while they were being held, and those that nobody told of what they
+    wait for. How many."""
+    waiting_for_set_up = _practices_with_held(HeldFor.LIVE, HeldFor.LOCATION)
+    return sum(map(release_categories, _practices_with_held(HeldFor.CATEGORY))) + sum(
+        map(release_set_up, waiting_for_set_up)
+    )
+
+
+def _practices_with_held(*held_for: HeldFor) -> list[int]:
     open_now = open_events(InboundEvent.objects.across_practices())
-    held = open_now.filter(state=EventState.HELD, held_for=HeldFor.CATEGORY)
-    practices = list(held.values_list("practice_id", flat=True).distinct())
-    return sum(release_categories(practice_id) for practice_id in practices)
+    held = open_now.filter(state=EventState.HELD, held_for__in=held_for)
+    return list(held.values_list("practice_id", flat=True).distinct())

@@ -20,6 +20,7 @@ def write_contact(to: Recipient, effect: Effect, in_doubt: bool) -> dict[str, An
         to.adopt_linked()
     if to.contact is None:
         return _make(to, effect, in_doubt)
+    to.lease()
     if effect.body.get("money"):
         before = _read(to)
         if not before:  # gone from the CRM, and nobody there fits
@@ -50,6 +51,7 @@ def _make(to: Recipient, effect: Effect, in_doubt: bool) -> dict[str, Any]:
 def _read(to: Recipient) -> Json:
     """The contact as the CRM has it, {} when it is gone and nobody fits."""
     assert to.contact is not None
+    to.lease()
     try:
         found = to.client.get_contact(to.contact.crm_id)
     except NotFoundError:

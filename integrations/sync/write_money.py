@@ -27,6 +27,10 @@ def settle_money(to: Recipient, effect: Effect, contact: Json, in_doubt: bool) -
     if not in_doubt or "after" not in money:
         open_ledger(to, effect, contact)
         return None
+    if _ledger(to).filter(state=LedgerState.WRITTEN).exists():
+        # Whoever wrote it died between closing the row and the effect; other payments may have come since.
+        money["written"] = True
+        return {"contact": contact["id"], "reason": "It had been written before the interruption."}
     now = _lifetime_value_in(to, contact)
     if now == Decimal(money["after"]) or _shows_payment(to, effect, contact):
         money_written(to, effect)

@@ -14,7 +14,7 @@ from tests.admin.conftest import World, person, signed_in
 def refused(world: World) -> Incident:
     """The CRM refuses the native date of birth of the practice's sub-account."""
     world.sub_account.refuses_birth_date = True
-    world.sub_account.save()
+    world.sub_account.save(update_fields=["refuses_birth_date"])
     row: Incident = Incident.objects.create(
         practice=world.practice,
         kind="birth_date_refused",

@@ -239,10 +239,10 @@ def test_a_connection_that_cannot_be_read_is_named(world: World) -> None:
     row = fill(world, state="reading", steps=4, steps_expected=9)
     polled = row.cursor.connection
     polled.circuit_open_until = timezone.now() + timedelta(minutes=5)
-    polled.save()
+    polled.save(update_fields=["circuit_open_until"])
     assert "does not answer" in of_backfill(Backfill.objects.for_practice(world.practice).get()).words
     polled.needs_reauth_since = timezone.now()
-    polled.save()
+    polled.save(update_fields=["needs_reauth_since"])
     assert "enter new ones" in of_backfill(Backfill.objects.for_practice(world.practice).get()).words
 
 

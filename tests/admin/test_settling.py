@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import Effect, EffectState, EventState, LedgerRow, LedgerState
+from integrations.sync import standstill
 from tenants.models import Role, User
 from tests.admin.conftest import World, make_event, person, signed_in
 
@@ -97,6 +98,21 @@ def test_what_somebody_settled_meanwhile_is_not_settled_again(world: World, agen
     effect.refresh_from_db()
     assert effect.state == EffectState.DONE
     assert LogEntry.objects.count() == 1
+
+
+def test_while_the_event_is_in_work_both_pages_say_so_and_settle_nothing(
+    world: World, agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standstill, "WAIT_SECONDS", 0.0)
+    row, effect = unsure_row(world)
+    client = signed_in(agent)
+    with standstill.standing_still(world.patient, None):  # leased, as by a worker
+        press(client, effect, "no")
+        assert "is being written at this moment" in client.get(event_page(effect)).content.decode()
+        press_on_row(client, row, "write_again")
+        assert "is being written at this moment" in client.get(row_page(row)).content.decode()
+    effect.refresh_from_db()
+    assert (effect.state, LogEntry.objects.count()) == (EffectState.IN_DOUBT, 0)
 
 
 def test_opening_the_address_settles_nothing(world: World, agent: User) -> None:

@@ -2,14 +2,17 @@
 
 import threading
 from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import connection as database
 from django.db import connections
 
+from integrations.contract.errors import RejectedError
 from integrations.models import Incident, SubAccount
-from integrations.sync import circuit
+from integrations.sync import circuit, contact_values
+from integrations.sync.contact_values import write_birth_date_again
 from tenants.models import Practice
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,10 +40,12 @@ def standing(account: SubAccount) -> list[str]:
     return list(rows.values_list("kind", flat=True))
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> list[threading.Thread]:
+def meanwhile(
+    monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any], where: ModuleType = circuit
+) -> list[threading.Thread]:
     """Another lane does this just before an incident is opened; what is under way there is returned."""
     started: list[threading.Thread] = []
-    really = circuit.open_incident
+    really = where.open_incident
 
     def run() -> None:
         act()
@@ -55,7 +60,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> list[
             )  # it either ends at once or waits for this failure to be written whole
         return really(*given, **named)
 
-    monkeypatch.setattr(circuit, "open_incident", open_incident)
+    monkeypatch.setattr(where, "open_incident", open_incident)
     return started
 
 
@@ -104,3 +109,16 @@ def test_what_was_read_before_a_failure_is_not_believed_after_it(account):
     assert circuit.seconds_closed_off(SubAccount, account.pk) > 0
     succeeds(account)
     assert standing(account) == []
+
+
+def test_a_date_of_birth_let_through_in_the_middle_of_a_refusal_leaves_no_incident_without_its_reason(
+    account, monkeypatch
+):
+    under_way = meanwhile(monkeypatch, lambda: write_birth_date_again(account), contact_values)
+    to: Any = SimpleNamespace(work=SimpleNamespace(profile=SimpleNamespace(id=account.practice_id)))
+    to.account = account
+    refusal = RejectedError("No.", status=422, details={"fields": ["dateOfBirth"]})
+    assert contact_values.is_birth_date_refused(to, {"dateOfBirth": "1958-01-01"}, refusal)
+    under_way[0].join()
+    account.refresh_from_db()
+    assert bool(standing(account)) == account.refuses_birth_date, "whichever came last, both say the same"

@@ -78,7 +78,7 @@ def test_a_poll_with_a_reason_is_not_late(connection, why):
 @pytest.mark.parametrize("column", ["needs_reauth_since", "circuit_open_until"])
 def test_a_connection_that_cannot_be_polled_is_not_late(connection, column):
     setattr(connection, column, NOW + timedelta(minutes=1))
-    connection.save()
+    connection.save(update_fields=[column])
     cursor(connection, next_at=NOW - timedelta(minutes=10))
     assert watch.watch_polls(NOW) == 0
 

@@ -299,6 +299,9 @@ class Attempt:
     def _was_made(self) -> bool:
         """Whether a patient who was sent is there. Waits until the EMR had time to show them."""
         request = self.request
+        if external_id := sent.answered(self.event, request):
+            self._ends_with(CreateState.CREATED, _known_as(person_from(request.person), external_id), "")
+            return True
         if request.state == CreateState.CREATING:
             self._move(CreateState.IN_DOUBT)
         since = timezone.now() - (request.sent_at or request.tried_at)

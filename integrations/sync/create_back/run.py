@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -125,7 +126,9 @@ class _Requests:
             return None
         tag = (tags or said)[0]
         if newest is not None and newest.state in FAILED:
-            return self._again(newest, tag)
+            again = self._again(newest, tag)
+            if again is not None:
+                return again
         return self._new(connection, tag)
 
     def _newest(self, connection: ConnectionProfile) -> CreateRequest | None:
@@ -143,12 +146,16 @@ class _Requests:
             row.save(update_fields=["event"])
         return row
 
-    def _again(self, row: CreateRequest, tag: str = "") -> CreateRequest:
-        """One more try of a request that failed."""
-        row.state, row.event, row.answered_at = CreateState.WAITING, self.event, None
-        row.attempts, row.tried_at, row.tag = row.attempts + 1, timezone.now(), tag[:120] or row.tag
-        row.sends = 0
-        row.save()
+    def _again(self, row: CreateRequest, tag: str = "") -> CreateRequest | None:
+        """One more try of a request that failed; None when a person dismissed it this very moment."""
+        rows = CreateRequest.objects.for_practice(self.profile.id).filter(pk=row.pk, state__in=FAILED)
+        with transaction.atomic():
+            if not rows.update(state=CreateState.WAITING):
+                return None
+            row.state, row.event, row.answered_at = CreateState.WAITING, self.event, None
+            row.attempts, row.tried_at, row.tag = row.attempts + 1, timezone.now(), tag[:120] or row.tag
+            row.sends = 0
+            row.save()
         return row
 
     def _new(self, connection: ConnectionProfile, tag: str) -> CreateRequest:
@@ -175,4 +182,5 @@ class _Requests:
         if row.state in SETTLED or row.is_open:
             # Answered, or at work, in the meantime.
             return []
-        return [self._again(row)]
+        again = self._again(row)
+        return [again] if again is not None else []

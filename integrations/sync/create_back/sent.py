@@ -41,6 +41,15 @@ def confirmed(effect: Effect, external_id: str) -> None:
     _ended(effect, EffectState.DONE, answer={"patient": external_id})
 
 
+def answered(event: InboundEvent, request: CreateRequest) -> str:
+    """The EMR's id of the patient where it said yes and nobody lived to write down what follows; "" otherwise."""
+    rows = Effect.objects.for_practice(event.practice_id).filter(
+        kind=EffectKind.PATIENT, target=_target(request), state=EffectState.DONE
+    )
+    answer = rows.values_list("answer", flat=True).first() or {}
+    return str(answer.get("patient") or "")
+
+
 def refused(effect: Effect, error: ContractError) -> None:
     """It surely did not happen."""
     _ended(effect, EffectState.SKIPPED, error)
