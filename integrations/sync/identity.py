@@ -255,7 +255,7 @@ def _ask(
         and rows.filter(patient=patient, sub_account_id=account.id, clashes=clashes, is_held=False).exists()
     ):
         return
-    rows.get_or_create(
+    asked, is_new = rows.get_or_create(
         patient=patient,
         sub_account_id=account.id,
         answer="",
@@ -265,6 +265,21 @@ def _ask(
             "is_held": is_held,
         },
     )
+    if not is_new:
+        _learn_more(asked, candidates, clashes, is_held=is_held)
+
+
+def _learn_more(asked: IdentityQuestion, candidates: list[str], clashes: list[str], *, is_held: bool) -> None:
+    """An open question gets what was seen since: a person must be able to choose each contact that it may be, and
+    to know whether events wait."""
+    seen = {
+        "candidate_crm_ids": list(dict.fromkeys([*asked.candidate_crm_ids, *candidates])),
+        "clashes": list(dict.fromkeys([*asked.clashes, *clashes])),
+        "is_held": asked.is_held or is_held,
+    }
+    if any(getattr(asked, name) != value for name, value in seen.items()):
+        rows = IdentityQuestion.objects.for_practice(asked.patient.practice_id)
+        rows.filter(pk=asked.pk, answer="").update(**seen)
 
 
 def clash(patient: Patient, account: SubAccountProfile, name: str, other_crm_id: str) -> None:

@@ -127,6 +127,35 @@ def test_when_one_value_finds_the_person_and_the_other_is_somebody_elses_it_is_l
     assert questions(world) == 1
 
 
+def test_a_listed_question_becomes_one_that_is_waited_for_once_the_contact_is_gone(world, somebody):
+    right = world.make_contact(**SAME, email=ALBA.email)
+    other = world.make_contact(firstName="Bo", lastName="Stone", phone=PHONE)
+    world.take(booked())
+    assert not question(world).is_held
+    world.api("DELETE", f"/contacts/{right}")
+    event = world.take(booked(number=2, minute=5, day=20))
+    assert (event.state, event.held_for) == ("held", "identity")
+    asked = question(world)
+    assert (asked.candidate_crm_ids, asked.clashes, asked.is_held) == ([other], ["phone"], True)
+    answering.answer(asked, Answer.CREATE, somebody)
+    world.work()
+    event.refresh_from_db()
+    assert event.state == "done", "one answer is enough"
+    made = named(world, "Alba")
+    assert (made["native"]["email"], made["native"].get("phone")) == (ALBA.email, None)
+    assert questions(world) == 1
+
+
+def test_an_open_question_learns_who_else_it_may_be(world):
+    world.make_contact(firstName="Bo", lastName="Stone", phone=PHONE)
+    world.take(booked())
+    world.make_contact(firstName="Cy", lastName="Stone", email=ALBA.email)
+    world.take(booked(number=2, minute=5, day=20))
+    asked = question(world)
+    assert len(asked.candidate_crm_ids) == 2
+    assert sorted(asked.clashes) == ["email", "phone"]
+
+
 def test_once_linked_a_patient_is_written_by_contact_id_whatever_changes(world):
     world.take(booked())
     pk = world.our_contact().crm_id
