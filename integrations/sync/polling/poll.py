@@ -386,7 +386,8 @@ def _failed(work: Poll, error: Exception, began: float) -> None:
             more = "The other resources go on; this one is tried hourly."
             told = (IncidentKind.RESOURCE_REFUSED, f"{words} {more}")
         case AuthError():
-            circuit.refused(Connection, work.connection.id, work.profile.id, words)
+            used = work.connection.credentials
+            circuit.refused(Connection, work.connection.id, work.profile.id, words, used)
             changes["next_at"] = now
         case TransientError():
             circuit.failed(Connection, work.connection.id, work.profile.id, words)
