@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
@@ -168,8 +169,9 @@ def credentials_step(request: HttpRequest, practice: Practice) -> HttpResponse:
 
 def _save(form: ConnectionForm, user: Any) -> None:
     has_new = form.apply(user, timezone.now())
-    row = form.save()
-    after_save(row, has_new_credentials=has_new)
+    with transaction.atomic():
+        row = form.save()
+        after_save(row, has_new_credentials=has_new)
 
 
 def _new_secret(row: Connection) -> str:
@@ -178,8 +180,9 @@ def _new_secret(row: Connection) -> str:
         raise UserError("This EMR sends no secret.")
     secret = secrets.token_urlsafe(24)
     row.credentials = {**(row.credentials or {}), "header_secret": secret}
-    row.save()
-    after_save(row, has_new_credentials=True)
+    with transaction.atomic():
+        row.save()
+        after_save(row, has_new_credentials=True)
     return secret
 
 
