@@ -135,3 +135,31 @@ def test_refused_access_is_over_when_an_event_got_through(connection):
     InboundEvent.objects.across_practices().update(planned_at=timezone.now() + timedelta(seconds=1))
     assert watch.watch_access() == 1
     assert standing() == []
+
+
+@pytest.mark.parametrize("days", [2, 11, 13, 20, 60])
+def test_silence_is_told_as_long_as_it_lasts(connection, days):
+    """The longer it lasts, the less is known of what is usual: that is no reason to think that it is over."""
+    events(connection, *(timedelta(days=3, hours=n) for n in range(30)))
+    assert watch.watch_silence(NOW) == 1
+    later = NOW + timedelta(days=days)
+    assert watch.watch_silence(later) == 1
+    assert standing() == ["silent"]
+    InboundEvent.objects.create(
+        practice=connection.practice,
+        connection=connection,
+        source=Source.WEBHOOK,
+        dedupe_key="again",
+        received_at=later,
+    )
+    assert watch.watch_silence(later) == 0
+    assert standing() == []
+
+
+def test_silence_of_a_paused_connection_is_expected(connection):
+    events(connection, *(timedelta(days=3, hours=n) for n in range(30)))
+    assert watch.watch_silence(NOW) == 1
+    connection.state = "paused"
+    connection.save()
+    assert watch.watch_silence(NOW + timedelta(days=20)) == 0
+    assert standing() == []
