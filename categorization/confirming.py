@@ -54,8 +54,8 @@ def confirm(
 
     Steps that waited for a type go on; contacts that an earlier category had put somewhere are decided again if
     ``moves_contacts``. Types that count so already, by somebody's word, are left alone: None when all do. ``words``
-    says from where (the file's name). ``asked`` False: who chose was not shown that somebody's word changes, so what was
-    confirmed meanwhile stays. Raises BadChoice, and then nothing is changed.
+    says from where (the file's name). ``asked`` False: who chose was not shown that somebody's word changes, so what
+    was confirmed meanwhile stays. Raises BadChoice, and then nothing is changed.
     """
     now = timezone.now()
     with transaction.atomic():

@@ -51,6 +51,19 @@ def standing():
     return list(Incident.objects.across_practices().filter(closed_at=None).values_list("kind", flat=True))
 
 
+def comes_again(connection, at):
+    """An event ends the silence."""
+    InboundEvent.objects.create(
+        practice=connection.practice,
+        connection=connection,
+        source=Source.WEBHOOK,
+        dedupe_key="again",
+        received_at=at,
+    )
+    assert watch.watch_silence(at) == 0
+    assert standing() == []
+
+
 def test_a_poll_that_does_not_happen_is_told_once_and_closed_when_it_does(connection):
     row = cursor(connection, next_at=NOW - timedelta(minutes=10))
     assert watch.watch_polls(NOW) == 1
@@ -90,15 +103,7 @@ def test_a_connection_that_is_silent_for_longer_than_usual_is_told_once(connecti
     assert watch.watch_silence(NOW) == 1
     assert watch.watch_silence(NOW) == 1
     assert standing() == ["silent"]
-    InboundEvent.objects.create(
-        practice=connection.practice,
-        connection=connection,
-        source=Source.WEBHOOK,
-        dedupe_key="again",
-        received_at=NOW,
-    )
-    assert watch.watch_silence(NOW) == 0
-    assert standing() == []
+    comes_again(connection, NOW)
 
 
 def test_a_gap_that_is_usual_is_no_silence(connection):
@@ -145,15 +150,7 @@ def test_silence_is_told_as_long_as_it_lasts(connection, days):
     later = NOW + timedelta(days=days)
     assert watch.watch_silence(later) == 1
     assert standing() == ["silent"]
-    InboundEvent.objects.create(
-        practice=connection.practice,
-        connection=connection,
-        source=Source.WEBHOOK,
-        dedupe_key="again",
-        received_at=later,
-    )
-    assert watch.watch_silence(later) == 0
-    assert standing() == []
+    comes_again(connection, later)
 
 
 def test_silence_of_a_paused_connection_is_expected(connection):
