@@ -23,6 +23,7 @@ from integrations.admin.connection_form import (
     switch_field,
     ticked,
 )
+from integrations.admin.removing import CONNECTION_USES, remove_unused
 from integrations.contract.manifest import Manifest, Way
 from integrations.emrs import registry
 from integrations.models import Connection
@@ -101,9 +102,8 @@ def _remove(request: HttpRequest, practice: Practice, connections: Sequence[Conn
     row = next((one for one in connections if one.key == request.POST["remove"]), None)
     if row is None:
         raise Http404("There is no such connection.")
-    if row.events.exists() or row.patients.exists():
+    if not remove_unused(row, CONNECTION_USES):
         raise UserError("Something has arrived from it already: pause it instead of removing it.")
-    row.delete()
     messages.success(request, f"{manifest_of(row).name} is removed from this practice.")
     return to_step(practice, "emr")
 
