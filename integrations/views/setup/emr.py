@@ -115,8 +115,11 @@ def tick(request: HttpRequest, practice: Practice, step: str) -> HttpResponse:
     if row is None or all(item.name != name for item in manifest_of(row).checklist):
         raise Http404("There is no such item.")
     is_on = request.POST.get("on") == "1"
-    row.ticks = ticked(row.ticks or {}, name, is_on, request.user, timezone.now())
-    row.save(update_fields=["ticks"])
+    with transaction.atomic():
+        # As it is now: several people tick at once.
+        stored = Connection.objects.for_practice(practice).select_for_update().get(pk=row.pk)
+        stored.ticks = ticked(stored.ticks or {}, name, is_on, request.user, timezone.now())
+        stored.save(update_fields=["ticks"])
     return to_step(practice, step)
 
 
