@@ -33,7 +33,7 @@ from integrations.sync.categories import pulling
 from integrations.sync.emr_access import client_for
 from integrations.sync.golive import TESTED
 from integrations.sync.polling import backfill, cursors
-from integrations.sync.profile import profiles
+from integrations.sync.profile import load_profile, profiles
 from integrations.sync.watch import GRACE
 from integrations.views.long_work import RESULT_STAYS, of_backfill
 from tenants.models import Location
@@ -252,7 +252,7 @@ def try_all(connection: Connection, user: Any) -> Trial:
     """Try every capability that the connection needs, and keep who did it when all are fine. Signing in comes
     first: without it nothing else is tried. Credentials that work are refused no longer: what waited goes on."""
     began = timezone.now()
-    profile = profiles([connection.practice_id])[connection.practice_id].connections[connection.pk]
+    profile = load_profile(connection.practice_id).connections[connection.pk]
     client = client_for(profile, patience=30.0)
     tried: list[Tried] = []
     for number, capability in enumerate(capabilities(connection)):

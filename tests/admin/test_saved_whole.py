@@ -11,7 +11,7 @@ from integrations.admin.mapping_form import CrmListing, form_of, pipeline_field,
 from integrations.contract.protocols import Capability
 from integrations.models import Connection, PipelineKind, SubAccount
 from integrations.sync.golive import TESTED
-from integrations.sync.profile import load_profile, profiles
+from integrations.sync.profile import load_profile
 from integrations.views.setup import emr as emr_step
 from tests.admin.conftest import World
 
@@ -85,7 +85,6 @@ def tried(world: World, monkeypatch) -> Any:
 
     def run(meanwhile: Any) -> dict[str, Any]:
         row = Connection.objects.for_practice(world.practice).get(pk=world.connection.pk)
-        profiles([world.practice.pk])
 
         def answers(client: Any, capability: Capability) -> polls.Tried:
             other = Connection.objects.for_practice(world.practice).get(pk=row.pk)
