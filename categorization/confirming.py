@@ -48,12 +48,14 @@ def confirm(
     via: ConfirmedVia,
     words: str = "",
     moves_contacts: bool = True,
+    asked: bool = True,
 ) -> CategoryBatch | None:
     """A person says what types count as. ``choices``: type id → category, "" for "nobody knows again".
 
     Steps that waited for a type go on; contacts that an earlier category had put somewhere are decided again if
     ``moves_contacts``. Types that count so already, by somebody's word, are left alone: None when all do. ``words``
-    says from where (the file's name). Raises BadChoice, and then nothing is changed.
+    says from where (the file's name). ``asked`` False: who chose was not shown that somebody's word changes, so what
+    was confirmed meanwhile stays. Raises BadChoice, and then nothing is changed.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -62,6 +64,8 @@ def confirm(
         for row in rows:
             category = _checked(row, choices[row.pk])
             if category == row.category and row.is_confirmed == bool(category):
+                continue
+            if category and row.is_confirmed and not asked:
                 continue
             news.append((row, State(category, now, user, via) if category else State()))
         return _write(practice, news, user=user, via=via, words=words, moves_contacts=moves_contacts)

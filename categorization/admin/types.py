@@ -283,7 +283,7 @@ class AppointmentTypeAdmin(ScopedAdmin):
         count = 0
         for practice, own in by_practice.items():
             try:
-                batch = confirm(practice, own, user=request.user, via=ConfirmedVia.PAGE)
+                batch = confirm(practice, own, user=request.user, via=ConfirmedVia.PAGE, asked=False)
             except BadChoice as bad:
                 messages.error(request, str(bad))
                 continue

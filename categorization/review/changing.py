@@ -15,13 +15,18 @@ def asks_first(row: AppointmentType, category: str) -> bool:
     return row.is_confirmed and row.category != category
 
 
-def choose(row: AppointmentType, category: str, user: Any, *, moves_contacts: bool) -> CategoryBatch | None:
-    """One type counts as ``category`` from now on. Raises BadChoice."""
+def choose(
+    row: AppointmentType, category: str, user: Any, *, moves_contacts: bool, asked: bool
+) -> CategoryBatch | None:
+    """One type counts as ``category`` from now on; what somebody confirmed meanwhile only if that was ``asked``.
+    Raises BadChoice."""
     if not category:
         raise BadChoice(f'Choose what "{row}" counts as.')
     via = ConfirmedVia.REVIEW
     choices = {row.pk: category}
-    return confirming.confirm(row.practice, choices, user=user, via=via, moves_contacts=moves_contacts)
+    return confirming.confirm(
+        row.practice, choices, user=user, via=via, moves_contacts=moves_contacts, asked=asked
+    )
 
 
 def agree(practice: Practice, ids: Iterable[int], user: Any) -> CategoryBatch | None:
@@ -32,7 +37,7 @@ def agree(practice: Practice, ids: Iterable[int], user: Any) -> CategoryBatch | 
         for row in rows
         if not row.is_confirmed and row.may_be_agreed_with and row.suggested in row.choices
     }
-    return confirming.confirm(practice, choices, user=user, via=ConfirmedVia.REVIEW)
+    return confirming.confirm(practice, choices, user=user, via=ConfirmedVia.REVIEW, asked=False)
 
 
 def undo(batch: CategoryBatch, user: Any) -> list[str]:

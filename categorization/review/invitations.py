@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.mail import send_mail
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -82,7 +82,7 @@ def _checked(email: str) -> str:
 def _reviewer(practice: Practice, email: str) -> User:
     """The person with this address, who may review the practice's types from now on."""
     with transaction.atomic():
-        user = User.objects.filter(email=email).first() or User.objects.create_user(email)
+        user = User.objects.filter(email=email).first() or _made(email)
         if not user.is_active:
             raise CannotInvite(f"The account of {email} is switched off. An administrator can switch it on.")
         if not user.company_role and not user.is_superuser:
@@ -95,6 +95,15 @@ def _reviewer(practice: Practice, email: str) -> User:
             f"{email} has a role already that does not include this. An administrator can change it."
         )
     return user
+
+
+def _made(email: str) -> User:
+    """A new person, or whom somebody else made at the same moment."""
+    try:
+        with transaction.atomic():
+            return User.objects.create_user(email)
+    except IntegrityError:
+        return User.objects.get(email=email)
 
 
 def _send(invitation: Invitation, base_url: str) -> None:

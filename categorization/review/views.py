@@ -84,10 +84,11 @@ def choose(request: HttpRequest, practice: Practice, pk: int) -> HttpResponse:
     category, moves = request.POST.get("category", ""), request.POST.get("moves", "")
     if "leave" in request.POST:
         return _answer(request, row)
-    if category in row.choices and changing.asks_first(row, category) and moves not in ("yes", "no"):
+    asked = moves in ("yes", "no")
+    if category in row.choices and changing.asks_first(row, category) and not asked:
         return _ask(request, row, category)
     try:
-        changing.choose(row, category, request.user, moves_contacts=moves != "no")
+        changing.choose(row, category, request.user, moves_contacts=moves != "no", asked=asked)
     except BadChoice as error:
         return _answer(request, row, problem=str(error))
     return _answer(request, row)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django import forms
+from django.db import transaction
 from django.utils.text import slugify
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -181,6 +182,7 @@ class SubAccountForm(forms.ModelForm):  # type: ignore[type-arg]
         mapped = set(stages.order_by().values_list("pipeline__kind", "name"))
         return mapped & set(rows.order_by().values_list("pipeline", "stage").distinct())
 
+    @transaction.atomic
     def save_account(self) -> SubAccount:
         """Save the sub-account itself; a former default gives way, a new token is tried again."""
         account = self.instance
@@ -201,8 +203,10 @@ class SubAccountForm(forms.ModelForm):  # type: ignore[type-arg]
             reauthenticated(SubAccount, account.pk, account.practice_id)
         return account
 
+    @transaction.atomic
     def save_mappings(self) -> None:
-        """Write pipelines, stages and workflows as they stand in the form."""
+        """Write pipelines, stages and workflows as they stand in the form: workers must not see a pipeline with the
+        stages of the one before."""
         for kind in self.kinds:
             self._save_pipeline(kind)
         for name in self.names:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 from unfold.forms import BaseDialogForm
@@ -33,7 +33,7 @@ from integrations.sync.categories import pulling
 from integrations.sync.emr_access import client_for
 from integrations.sync.golive import TESTED
 from integrations.sync.polling import backfill, cursors
-from integrations.sync.profile import profiles
+from integrations.sync.profile import load_profile, profiles
 from integrations.sync.watch import GRACE
 from integrations.views.long_work import RESULT_STAYS, of_backfill
 from tenants.models import Location
@@ -252,7 +252,7 @@ def try_all(connection: Connection, user: Any) -> Trial:
     """Try every capability that the connection needs, and keep who did it when all are fine. Signing in comes
     first: without it nothing else is tried. Credentials that work are refused no longer: what waited goes on."""
     began = timezone.now()
-    profile = profiles([connection.practice_id])[connection.practice_id].connections[connection.pk]
+    profile = load_profile(connection.practice_id).connections[connection.pk]
     client = client_for(profile, patience=30.0)
     tried: list[Tried] = []
     for number, capability in enumerate(capabilities(connection)):
@@ -262,13 +262,23 @@ def try_all(connection: Connection, user: Any) -> Trial:
     trial = Trial(tried)
     if trial.is_fine:
         trial = Trial(tried, is_lifted=_lift(connection, began))
-    ticks = {name: value for name, value in (connection.ticks or {}).items() if name != TESTED}
-    if trial.is_fine:
-        ticks[TESTED] = {"by": str(user), "at": timezone.now().isoformat()}
-    if ticks != connection.ticks:
-        connection.ticks = ticks
-        connection.save(update_fields=["ticks"])
+    fresh = {TESTED: {"by": str(user), "at": timezone.now().isoformat()}} if trial.is_fine else {}
+    _keep_tested(connection, profile.credentials, fresh)
     return trial
+
+
+def _keep_tested(connection: Connection, used: dict[str, Any], fresh: dict[str, Any]) -> None:
+    """Keep what came of a test of these credentials. It may have taken half a minute: what others ticked meanwhile
+    stays, and it says nothing of credentials that were entered meanwhile."""
+    rows = Connection.objects.for_practice(connection.practice_id).filter(pk=connection.pk)
+    with transaction.atomic():
+        stored = rows.select_for_update().first()
+        if stored is None or stored.credentials != used:
+            return
+        before = stored.ticks or {}
+        connection.ticks = {name: value for name, value in before.items() if name != TESTED} | fresh
+        if connection.ticks != before:
+            connection.save(update_fields=["ticks"])
 
 
 def _lift(connection: Connection, began: datetime) -> bool:

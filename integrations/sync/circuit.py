@@ -127,9 +127,16 @@ def failed(side: Side, pk: int, practice_id: int, words: str) -> None:
         )
 
 
-def refused(side: Side, pk: int, practice_id: int, words: str) -> None:
-    """Credentials were refused: stop this side until somebody enters new ones."""
+def refused(side: Side, pk: int, practice_id: int, words: str, used: Any = None) -> bool:
+    """Credentials were refused: stop this side until somebody enters new ones.
+
+    ``used``: those that were refused. Where others are stored by now nothing is stopped, and the caller tries again
+    with these. Whether it stopped.
+    """
     with _changing(side, pk) as rows:
+        column = "credentials" if side is Connection else "token"
+        if used is not None and rows.values_list(column, flat=True).first() != used:
+            return False
         rows.filter(needs_reauth_since=None).update(needs_reauth_since=timezone.now(), last_error=words[:300])
         open_incident(
             practice_id,
@@ -137,6 +144,7 @@ def refused(side: Side, pk: int, practice_id: int, words: str) -> None:
             f"{words} Enter new credentials; waiting work goes on.",
             **_subject(side, pk),
         )
+    return True
 
 
 def reauthenticated(side: Side, pk: int, practice_id: int) -> None:

@@ -136,8 +136,10 @@ def _work_event(event: InboundEvent, lane: Claimed, profile: PracticeProfile) ->
             side = side or _side_of(event)
             if side is not None and side[0] is Connection and error.status == 403:
                 _tell_refused(side[1], profile.id, str(error))
-            elif side is not None:
-                circuit.refused(*side, profile.id, str(error))
+            elif side is not None and not circuit.refused(
+                *side, profile.id, str(error), profile.credentials_of(*side)
+            ):
+                raise _Wait(0, "New credentials were entered meanwhile: tried again with them.") from None
             seconds = circuit.NO_CREDENTIALS_SECONDS
             raise _Wait(seconds, f"{error} Waiting for new credentials or access.") from None
     except (_Wait, circuit.ClosedOff) as wait:

@@ -123,6 +123,12 @@ class PracticeProfile:
     def default_sub_account(self) -> SubAccountProfile | None:
         return next((account for account in self.sub_accounts.values() if account.is_default), None)
 
+    def credentials_of(self, side: type[Connection] | type[SubAccount], pk: int) -> Any:
+        """What is used to sign in to a connection's EMR, or the token of a sub-account; None where there is none."""
+        if side is Connection:
+            return found.credentials if (found := self.connections.get(pk)) else None
+        return account.token if (account := self.sub_accounts.get(pk)) else None
+
     def zone_of(self, location_id: str) -> tzinfo:
         """The time zone in which a date at that location is meant."""
         location = self.locations.get(location_id)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from django.db.models import F, Max, Q
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from integrations.models import Connection, ConnectionState, InboundEvent, Incident, IncidentKind, PollCursor
@@ -76,8 +76,23 @@ def watch_silence(now: datetime) -> int:
                 "connection, and ask the practice whether they are closed.",
                 connection_id=connection_id,
             )
+    silent |= _silent_still(rows)
     _close_for_others(IncidentKind.SILENT, silent)
     return len(silent)
+
+
+def _silent_still(rows: QuerySet[Connection]) -> dict[int, int]:
+    """Those of which silence was told and nothing was heard since: by and by no event is recent enough to say what is
+    usual."""
+    told = Incident.objects.across_practices().filter(
+        kind=IncidentKind.SILENT, closed_at=None, connection__in=rows.values("pk")
+    )
+    # It was silent for that long when it was told.
+    since = OuterRef("opened_at") - SHORTEST_GAP
+    heard = InboundEvent.objects.across_practices().filter(
+        connection_id=OuterRef("connection_id"), received_at__gt=since
+    )
+    return dict(told.exclude(Exists(heard)).values_list("connection_id", "practice_id"))
 
 
 def usual_gap(connection_id: int, now: datetime) -> timedelta | None:

@@ -1,5 +1,6 @@
 """Types are known from the EMR's own list and from visits; renamed ones keep their category, gone ones are marked."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from categorization.models import AppointmentType
 from integrations.emrs.nextech_cloud.pretend import cast
 from integrations.models import TypePull, Visit
 from integrations.sync.categories import pulling, use
+from integrations.sync.polling.cursors import credentials_changed
 from integrations.sync.profile import load_profile
 from tenants.models import Practice
 from tests.categories.changing import say, type_named
@@ -147,6 +149,21 @@ def test_an_emr_that_refuses_its_list_is_asked_again_in_an_hour_and_the_page_say
     assert row.error
     assert row.pulled_at is None
     assert row.next_at < timezone.now() + timedelta(hours=2)
+
+
+def test_new_credentials_have_the_list_read_at_once_although_the_old_ones_were_still_being_tried(
+    modmed, firm
+):
+    pulling.set_up()
+    [claimed] = pulling.claim(1)
+    before = load_profile(modmed.practice_id).connections[modmed.pk]
+    wrong = replace(before, credentials={**before.credentials, "password": "wrong"})
+    credentials_changed(modmed.pk)
+    profile = load_profile(modmed.practice_id)
+    assert not pulling.pull(claimed, replace(profile, connections={modmed.pk: wrong}))
+    row = TypePull.objects.for_practice(modmed.practice_id).get()
+    assert row.error == ""
+    assert [one.connection_id for one in pulling.claim(1)] == [modmed.pk]
 
 
 def test_how_often_types_are_booked_is_summed_up_from_the_visits(clinic: Clinic):

@@ -51,6 +51,19 @@ def standing():
     return list(Incident.objects.across_practices().filter(closed_at=None).values_list("kind", flat=True))
 
 
+def comes_again(connection, at):
+    """An event ends the silence."""
+    InboundEvent.objects.create(
+        practice=connection.practice,
+        connection=connection,
+        source=Source.WEBHOOK,
+        dedupe_key="again",
+        received_at=at,
+    )
+    assert watch.watch_silence(at) == 0
+    assert standing() == []
+
+
 def test_a_poll_that_does_not_happen_is_told_once_and_closed_when_it_does(connection):
     row = cursor(connection, next_at=NOW - timedelta(minutes=10))
     assert watch.watch_polls(NOW) == 1
@@ -90,15 +103,7 @@ def test_a_connection_that_is_silent_for_longer_than_usual_is_told_once(connecti
     assert watch.watch_silence(NOW) == 1
     assert watch.watch_silence(NOW) == 1
     assert standing() == ["silent"]
-    InboundEvent.objects.create(
-        practice=connection.practice,
-        connection=connection,
-        source=Source.WEBHOOK,
-        dedupe_key="again",
-        received_at=NOW,
-    )
-    assert watch.watch_silence(NOW) == 0
-    assert standing() == []
+    comes_again(connection, NOW)
 
 
 def test_a_gap_that_is_usual_is_no_silence(connection):
@@ -134,4 +139,24 @@ def test_refused_access_is_over_when_an_event_got_through(connection):
     events(connection, timedelta(0))
     InboundEvent.objects.across_practices().update(planned_at=timezone.now() + timedelta(seconds=1))
     assert watch.watch_access() == 1
+    assert standing() == []
+
+
+@pytest.mark.parametrize("days", [2, 11, 13, 20, 60])
+def test_silence_is_told_as_long_as_it_lasts(connection, days):
+    """The longer it lasts, the less is known of what is usual: that is no reason to think that it is over."""
+    events(connection, *(timedelta(days=3, hours=n) for n in range(30)))
+    assert watch.watch_silence(NOW) == 1
+    later = NOW + timedelta(days=days)
+    assert watch.watch_silence(later) == 1
+    assert standing() == ["silent"]
+    comes_again(connection, later)
+
+
+def test_silence_of_a_paused_connection_is_expected(connection):
+    events(connection, *(timedelta(days=3, hours=n) for n in range(30)))
+    assert watch.watch_silence(NOW) == 1
+    connection.state = "paused"
+    connection.save()
+    assert watch.watch_silence(NOW + timedelta(days=20)) == 0
     assert standing() == []

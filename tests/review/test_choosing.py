@@ -1,11 +1,15 @@
 """Choosing a category confirms it; what was confirmed is changed only after its effect was shown; undo; bulk."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from categorization import confirming
 from categorization.engine import Preview
-from categorization.models import AppointmentType, CategoryBatch
+from categorization.models import AppointmentType, CategoryBatch, ConfirmedVia
 from tenants.models import Practice, User
 from tests.review.conftest import AGREED, confirmed, make_type, person, signed_in
 from tests.review.engines import PretendEngine
@@ -175,6 +179,45 @@ def test_one_choice_is_saved_with_few_queries(
     rows = [make_type(practice) for _ in range(60)]
     with django_assert_max_num_queries(24):
         client.post(choose_url(rows[0]), {"category": "Blocked"}, headers=LIVE)
+
+
+# Two at once
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch, specialist: User) -> Callable[[AppointmentType], None]:
+    """Somebody else confirms a type just when a choice of ours is taken."""
+
+    def confirms(row: AppointmentType) -> None:
+        really = confirming.confirm
+
+        def confirm(*given: Any, **named: Any) -> Any:
+            really(row.practice, {row.pk: "Blocked"}, user=specialist, via=ConfirmedVia.PAGE)
+            return really(*given, **named)
+
+        monkeypatch.setattr(confirming, "confirm", confirm)
+
+    return confirms
+
+
+def test_agreeing_leaves_alone_what_somebody_else_confirms_at_that_moment(
+    client: Client, practice: Practice, meanwhile: Callable[[AppointmentType], None]
+) -> None:
+    rows = [make_type(practice) for _ in range(3)]
+    meanwhile(rows[1])
+    agree(client, practice, rows)
+    assert [fresh(row).category for row in rows] == [AGREED, "Blocked", AGREED]
+
+
+def test_a_choice_that_meets_somebody_elses_shows_it_and_asks_before_it_changes_it(
+    client: Client, practice: Practice, meanwhile: Callable[[AppointmentType], None]
+) -> None:
+    row = make_type(practice)
+    meanwhile(row)
+    client.post(choose_url(row), {"category": AGREED}, headers=LIVE)
+    assert fresh(row).category == "Blocked"
+    client.post(choose_url(row), {"category": AGREED, "moves": "yes"}, headers=LIVE)
+    assert fresh(row).category == AGREED
 
 
 # Undo

@@ -264,3 +264,17 @@ def test_an_invitation_of_another_practice_cannot_be_sent_again(
     theirs = signed_in(person("theirs@example.com", elsewhere, Role.ADMINISTRATOR))
     assert theirs.post(f"/review/harbor/invite/{invitation.pk}/again/").status_code == 404
     assert theirs.get("/review/bluestone/invite/").status_code == 404
+
+
+def test_two_who_invite_the_same_person_at_once_both_have_done_so(
+    practice: Practice, elsewhere: Practice, specialist: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    User.objects.create_user("nora@example.com")
+    manager, really = type(User.objects), User.objects.filter
+
+    def looked_a_moment_before(_: object, **which: str) -> object:
+        monkeypatch.setattr(manager, "filter", lambda _, *given, **named: really(*given, **named))
+        return User.objects.none()
+
+    monkeypatch.setattr(manager, "filter", looked_a_moment_before)
+    assert invite(practice, "nora@example.com", specialist, BASE).user.role_in(practice) == Role.REVIEWER

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from integrations.admin import polls
 from integrations.contract.errors import TransientError
+from integrations.contract.manifest import Manifest
 from integrations.models import (
     Connection,
     LocationRoute,
@@ -21,7 +22,7 @@ from integrations.models import (
 from integrations.sync.categories import pulling
 from integrations.sync.golive import TESTED
 from integrations.sync.provision import carry_on_provisioning
-from integrations.views.setup import mappings
+from integrations.views.setup import emr, mappings
 from integrations.views.setup.forms import free_slug, zone_choices
 from tenants.models import Location, Practice
 from tests.polling.offices import CRM_ID, TOKEN, Crm
@@ -139,6 +140,20 @@ def test_an_item_is_ticked_and_taken_back(staff: Client, practice: Practice) -> 
     staff.post(url(practice, "emr"), {"tick": "modmed/api_key", "on": "0"})
     row.refresh_from_db()
     assert set(row.ticks) == {TESTED}
+
+
+def test_what_two_people_tick_at_once_is_ticked(staff: Client, practice: Practice, monkeypatch) -> None:
+    row = connection(practice)
+    really = emr.manifest_of
+
+    def another_ticks_meanwhile(found: Connection) -> Manifest:
+        Connection.objects.for_practice(practice).filter(pk=row.pk).update(ticks={"other": {"by": "Eve"}})
+        return really(found)
+
+    monkeypatch.setattr(emr, "manifest_of", another_ticks_meanwhile)
+    staff.post(url(practice, "emr"), {"tick": "modmed/api_key", "on": "1"})
+    row.refresh_from_db()
+    assert set(row.ticks) == {"other", "api_key"}
 
 
 @pytest.mark.parametrize("tick", ["modmed/credentials_tested", "other/api_key", "modmed", ""])

@@ -26,10 +26,11 @@ LEASE = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A pull that this worker does."""
+    """A pull that this worker does, until then: whoever moved its time since had a reason."""
 
     connection_id: int
     practice_id: int
+    until: datetime
 
 
 def listing_emrs() -> list[str]:
@@ -69,7 +70,7 @@ def claim(wanted: int, now: datetime | None = None) -> list[Claimed]:
     taken: list[Claimed] = []
     for pk, at, connection_id, practice_id in found[:wanted]:
         if TypePull.objects.across_practices().filter(pk=pk, next_at=at).update(next_at=now + LEASE):
-            taken.append(Claimed(connection_id, practice_id))
+            taken.append(Claimed(connection_id, practice_id, now + LEASE))
     return taken
 
 
@@ -81,18 +82,18 @@ def pull(claimed: Claimed, profile: PracticeProfile) -> Taken:
     try:
         taken, count = pull_now(connection, profile.id)
     except RateLimited as limited:
-        _write(connection.id, next_at=timezone.now() + timedelta(seconds=max(5.0, limited.retry_after)))
+        _write(claimed, next_at=timezone.now() + timedelta(seconds=max(5.0, limited.retry_after)))
         return Taken()
     except ContractError as error:
         # Whether the EMR answers at all is for the polls and deliveries to say; a list of types can wait.
-        _write(connection.id, next_at=timezone.now() + AFTER_FAILURE, error=str(error)[:300])
+        _write(claimed, next_at=timezone.now() + AFTER_FAILURE, error=str(error)[:300])
         return Taken()
     except Exception as error:
         logger.error("types of connection %s could not be read: %s", connection.id, type(error).__name__)
         words = "Something went wrong on our side while the list was read."
-        _write(connection.id, next_at=timezone.now() + AFTER_FAILURE, error=words)
+        _write(claimed, next_at=timezone.now() + AFTER_FAILURE, error=words)
         return Taken()
-    _write(connection.id, next_at=timezone.now() + EVERY, error="", pulled_at=timezone.now(), types=count)
+    _write(claimed, next_at=timezone.now() + EVERY, error="", pulled_at=timezone.now(), types=count)
     return taken
 
 
@@ -109,5 +110,7 @@ def pull_now(
     return take_list(practice, connection.key, listed, offers_online=online, now=timezone.now()), len(listed)
 
 
-def _write(connection_id: int, **values: object) -> None:
-    TypePull.objects.across_practices().filter(connection_id=connection_id).update(**values)
+def _write(claimed: Claimed, **values: object) -> None:
+    """Nothing where it is to be read anew already, since new credentials were entered."""
+    rows = TypePull.objects.across_practices().filter(connection_id=claimed.connection_id)
+    rows.filter(next_at=claimed.until).update(**values)

@@ -340,7 +340,9 @@ class Attempt:
             pk = self.connection.id
             open_incident(self.profile.id, IncidentKind.ACCESS_REFUSED, str(error), connection_id=pk)
         else:
-            circuit.refused(Connection, self.connection.id, self.profile.id, str(error))
+            used = self.connection.credentials
+            if not circuit.refused(Connection, self.connection.id, self.profile.id, str(error), used):
+                raise error  # new credentials were entered meanwhile: the lane tries again with them
         self._stops(str(error))
 
     def _gives_up_or(self, error: TransientError | circuit.ClosedOff) -> None:

@@ -40,7 +40,7 @@ from integrations.sync.polling import cursors, rounds, rows
 from integrations.sync.polling.cursors import LEASE, LeaseLost
 from integrations.sync.polling.poll import PATIENCE_SECONDS, ShutOut, Stopped
 from integrations.sync.polling.reading import Reading, read_all, read_calmly
-from integrations.sync.profile import PracticeProfile
+from integrations.sync.profile import ConnectionProfile, PracticeProfile
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +191,7 @@ def run(claimed: Claimed, profile: PracticeProfile, is_stopping: Callable[[], bo
     except Exception as error:
         result.error = _words(error)[:300]
         with suppress(LeaseLost):
-            _failed(claimed, error, result.error, connection.id, profile.id)
+            _failed(claimed, error, result.error, connection, profile.id)
     result.seconds = (timezone.now() - started).total_seconds()
     result.save()
 
@@ -218,11 +218,13 @@ def _words(error: Exception) -> str:
     return str(error) if isinstance(error, ContractError) else type(error).__name__
 
 
-def _failed(claimed: Claimed, error: Exception, words: str, connection_id: int, practice_id: int) -> None:
+def _failed(
+    claimed: Claimed, error: Exception, words: str, connection: ConnectionProfile, practice_id: int
+) -> None:
     """Trouble with the EMR, and credentials that it refuses, put a back-fill off; anything else ends it."""
     is_refused = isinstance(error, AuthError) and error.status != 403
     if is_refused:
-        circuit.refused(Connection, connection_id, practice_id, words)
+        circuit.refused(Connection, connection.id, practice_id, words, connection.credentials)
     if is_refused or isinstance(error, TransientError | RateLimited):
         _update(claimed, lease_until=timezone.now() + RETRY, error=words)
         return

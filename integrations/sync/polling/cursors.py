@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from integrations.contract.manifest import Way
 from integrations.contract.protocols import Resource
 from integrations.emrs import Emr, registry
-from integrations.models import Backfill, Connection, PollCursor, TypePull
+from integrations.models import Backfill, Connection, IncidentKind, PollCursor, TypePull
 from integrations.sync.emr_access import StoredTokens
+from integrations.sync.incidents import close_incidents
 from tenants.models import Practice
 
 LEASE = timedelta(seconds=120)
@@ -24,6 +26,12 @@ KEEP_ALIVE_SECONDS = 30.0
 # Slow enough that a resource which fails alone does not look like an EMR that is down: the others succeed between.
 BACK_OFF = (10, 60, 180, 300, 600, 900)
 REFUSED_SECONDS = 3600
+OF_A_RESOURCE = (
+    IncidentKind.POLL_FAILING,
+    IncidentKind.RESOURCE_REFUSED,
+    IncidentKind.FILTER_IGNORED,
+    IncidentKind.ROWS_MISSING,
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,6 +60,11 @@ def resources_of(emr: Emr) -> dict[str, Resource]:
     return {resource.name: resource for resource in emr.part("client").RESOURCES}
 
 
+def subject_of(resource: str, connection_id: int) -> str:
+    """What incidents about one resource of a connection are kept under."""
+    return f"{resource} of connection {connection_id}"
+
+
 def interval_of(resource: Resource) -> timedelta:
     """How often a resource is read."""
     return resource.every or timedelta(seconds=settings.POLL_SECONDS)
@@ -66,13 +79,15 @@ def set_up_cursors(practice_id: int | None = None) -> int:
     Of one practice, or of all. A resource that is switched on again begins anew: its first poll records and
     writes nothing. How many were made.
     """
-    wanted = dict(_wanted(practice_id))
     rows = PollCursor.objects.across_practices().filter(connection__emr__in=list(polled_emrs()))
     if practice_id is not None:
         rows = rows.filter(practice_id=practice_id)
-    known = {(connection_id, name): pk for pk, connection_id, name in rows.values_list("pk", *_PAIR)}
-    if stale := [pk for pair, pk in known.items() if pair not in wanted]:
-        PollCursor.objects.across_practices().filter(pk__in=stale).delete()
+    known = {(row.connection_id, row.resource): row for row in rows.only("practice_id", *_PAIR)}
+    # After what there is: a cursor that is made while we look must not seem to be switched off.
+    wanted = dict(_wanted(practice_id))
+    for pair, row in known.items():
+        if pair not in wanted:
+            _drop(row)
     now = timezone.now()
     fresh = [
         PollCursor(practice_id=owner, connection_id=pair[0], resource=pair[1], next_at=now)
@@ -84,6 +99,14 @@ def set_up_cursors(practice_id: int | None = None) -> int:
 
 
 _PAIR = ("connection_id", "resource")
+
+
+def _drop(row: PollCursor) -> None:
+    """What was wrong with the resource is over with it: nothing else would ever close it."""
+    subject = subject_of(row.resource, row.connection_id)
+    with transaction.atomic():
+        row.delete()
+        close_incidents(row.practice_id, *OF_A_RESOURCE, subject=subject)
 
 
 def _wanted(practice_id: int | None) -> Iterable[tuple[tuple[int, str], int]]:

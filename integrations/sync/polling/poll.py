@@ -36,6 +36,8 @@ from integrations.sync.profile import ConnectionProfile, PracticeProfile
 
 logger = logging.getLogger(__name__)
 
+# A worker holds a set-up that does not name the connection yet: by then it has read it anew.
+NOT_KNOWN_YET = timedelta(minutes=1)
 # The first poll of a book records visits from so many days ago on.
 BOOK_FROM = timedelta(days=30)
 OTHERS_FIRST_SECONDS = 5
@@ -103,7 +105,7 @@ def poll(
     connection = profile.connections.get(claimed.connection_id)
     resource = cursors.resources_of(connection.emr).get(claimed.resource) if connection else None
     if connection is None or resource is None:
-        cursors.release(claimed, next_at=None)
+        cursors.release(claimed, next_at=None if connection else timezone.now() + NOT_KNOWN_YET)
         return None
     run = PollRun(cursor=cursor, trigger=trigger, started_at=timezone.now())
     work = Poll(claimed, profile, connection, resource, cursor, is_stopping, run)
@@ -210,8 +212,10 @@ def _poll_nightly(work: Poll, began: float) -> None:
         _poll_changes(work, began, swept_at=now)
         return
     if reading.is_whole and not reading.ignored_filter:
-        missing = nightly.mark_missing(work.cursor, reading.rows, work.profile, now)
-        nightly.tell(work.cursor, missing, _subject(work), work.connection.manifest.name)
+        with transaction.atomic():
+            cursors.keep(work.claimed)  # first, so that only the holder gets past it
+            missing = nightly.mark_missing(work.cursor, reading.rows, work.profile, now)
+            nightly.tell(work.cursor, missing, _subject(work), work.connection.manifest.name)
         work.result.missing = missing
     _store_changes(work, reading, began, swept_at=now, next_at=now, last_read_at=work.cursor.last_read_at)
 
@@ -332,17 +336,23 @@ def _save_run(work: Poll, reading: Reading, began: float) -> None:
 
 
 def _subject(work: Poll) -> str:
-    return f"{work.resource.name} of connection {work.connection.id}"
+    return cursors.subject_of(work.resource.name, work.connection.id)
 
 
 def _tell_about_filter(work: Poll, reading: Reading) -> None:
-    """An EMR that does not heed the filter sends everything it has: slow, and somebody should know."""
-    if not reading.ignored_filter:
-        if work.cursor.filter_ignored and reading.rows:
+    """An EMR that does not heed the filter sends everything it has: slow, and somebody should know. The flag and
+    the incident change together: one without the other would stay so for ever."""
+    with transaction.atomic():
+        if reading.ignored_filter:
+            _open_about_filter(work, reading)
+        elif work.cursor.filter_ignored and reading.rows:
             _rows_of(work).update(filter_ignored=False)
             close_incidents(work.profile.id, IncidentKind.FILTER_IGNORED, subject=_subject(work))
+
+
+def _open_about_filter(work: Poll, reading: Reading) -> None:
+    if not _rows_of(work).update(filter_ignored=True):  # switched off meanwhile
         return
-    _rows_of(work).update(filter_ignored=True)
     cut = "" if reading.is_whole else f" Reading stopped after {reading.pages} pages."
     open_incident(
         work.profile.id,
@@ -363,6 +373,7 @@ def _failed(work: Poll, error: Exception, began: float) -> None:
     now, failures = timezone.now(), min(work.cursor.failures + 1, MOST_FAILURES_COUNTED)
     words = _words(work, error)
     retry_after = min(getattr(error, "retry_after", None) or 0.0, LONGEST_WAIT_SECONDS)
+    told: tuple[IncidentKind, str] | None = None
     changes: dict[str, object] = {"failures": failures, "last_error": words[:300]}
     match error:
         case RateLimited():
@@ -372,24 +383,26 @@ def _failed(work: Poll, error: Exception, began: float) -> None:
                 "refused_since": work.cursor.refused_since or now,
                 "next_at": now + timedelta(seconds=cursors.REFUSED_SECONDS),
             }
-            _open(
-                work,
-                IncidentKind.RESOURCE_REFUSED,
-                f"{words} The other resources go on; this one is tried hourly.",
-            )
+            more = "The other resources go on; this one is tried hourly."
+            told = (IncidentKind.RESOURCE_REFUSED, f"{words} {more}")
         case AuthError():
-            circuit.refused(Connection, work.connection.id, work.profile.id, words)
+            used = work.connection.credentials
+            circuit.refused(Connection, work.connection.id, work.profile.id, words, used)
             changes["next_at"] = now
         case TransientError():
             circuit.failed(Connection, work.connection.id, work.profile.id, words)
             changes["next_at"] = cursors.after_failure(failures, retry_after, now)
             if failures >= TROUBLES_TO_TELL and not _is_unreachable(work):
-                _open(work, IncidentKind.POLL_FAILING, words)
+                told = (IncidentKind.POLL_FAILING, words)
         case _:
             changes["next_at"] = cursors.after_failure(max(failures, 4), retry_after, now)
             if failures >= FAILURES_TO_TELL or isinstance(error, ConfigError):
-                _open(work, IncidentKind.POLL_FAILING, words)
-    cursors.release(work.claimed, **changes)
+                told = (IncidentKind.POLL_FAILING, words)
+    # Together, the lease first: the next success closes an incident only where the cursor says that it failed.
+    with transaction.atomic():
+        cursors.release(work.claimed, **changes)
+        if told is not None:
+            _open(work, *told)
     work.result.error = words[:300]
     work.result.seconds = round(time.monotonic() - began, 3)
     work.result.save()

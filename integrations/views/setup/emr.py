@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
@@ -22,6 +23,7 @@ from integrations.admin.connection_form import (
     switch_field,
     ticked,
 )
+from integrations.admin.removing import CONNECTION_USES, remove_unused
 from integrations.contract.manifest import Manifest, Way
 from integrations.emrs import registry
 from integrations.models import Connection
@@ -100,9 +102,8 @@ def _remove(request: HttpRequest, practice: Practice, connections: Sequence[Conn
     row = next((one for one in connections if one.key == request.POST["remove"]), None)
     if row is None:
         raise Http404("There is no such connection.")
-    if row.events.exists() or row.patients.exists():
+    if not remove_unused(row, CONNECTION_USES):
         raise UserError("Something has arrived from it already: pause it instead of removing it.")
-    row.delete()
     messages.success(request, f"{manifest_of(row).name} is removed from this practice.")
     return to_step(practice, "emr")
 
@@ -114,8 +115,11 @@ def tick(request: HttpRequest, practice: Practice, step: str) -> HttpResponse:
     if row is None or all(item.name != name for item in manifest_of(row).checklist):
         raise Http404("There is no such item.")
     is_on = request.POST.get("on") == "1"
-    row.ticks = ticked(row.ticks or {}, name, is_on, request.user, timezone.now())
-    row.save(update_fields=["ticks"])
+    with transaction.atomic():
+        # As it is now: several people tick at once.
+        stored = Connection.objects.for_practice(practice).select_for_update().get(pk=row.pk)
+        stored.ticks = ticked(stored.ticks or {}, name, is_on, request.user, timezone.now())
+        stored.save(update_fields=["ticks"])
     return to_step(practice, step)
 
 
@@ -168,8 +172,9 @@ def credentials_step(request: HttpRequest, practice: Practice) -> HttpResponse:
 
 def _save(form: ConnectionForm, user: Any) -> None:
     has_new = form.apply(user, timezone.now())
-    row = form.save()
-    after_save(row, has_new_credentials=has_new)
+    with transaction.atomic():
+        row = form.save()
+        after_save(row, has_new_credentials=has_new)
 
 
 def _new_secret(row: Connection) -> str:
@@ -178,8 +183,9 @@ def _new_secret(row: Connection) -> str:
         raise UserError("This EMR sends no secret.")
     secret = secrets.token_urlsafe(24)
     row.credentials = {**(row.credentials or {}), "header_secret": secret}
-    row.save()
-    after_save(row, has_new_credentials=True)
+    with transaction.atomic():
+        row.save()
+        after_save(row, has_new_credentials=True)
     return secret
 
 

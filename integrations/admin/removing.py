@@ -1,0 +1,26 @@
+"""Removing what was set up and not used."""
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+if TYPE_CHECKING:
+    from integrations.models import Connection, SubAccount
+
+CONNECTION_USES = ("events", "patients")
+SUB_ACCOUNT_USES = ("contacts", "events")
+
+
+def remove_unused(row: "Connection | SubAccount", uses: tuple[str, ...]) -> bool:
+    """Delete a row of which none of these relations has any; False where one has by now.
+
+    The row is locked while that is looked at: what arrives at this moment was stored before, or is refused. Without
+    the lock it would be deleted after its sender was told that it is kept.
+    """
+    with transaction.atomic():
+        rows = type(row).objects.for_practice(row.practice_id).select_for_update().filter(pk=row.pk)
+        stored = rows.first()
+        if stored is None or any(getattr(stored, name).exists() for name in uses):
+            return False
+        stored.delete()
+    return True
