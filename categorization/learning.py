@@ -93,6 +93,7 @@ def take_list(
             AppointmentType.objects.for_practice(practice)
             .filter(connection_key=connection_key)
             .select_for_update()
+            .order_by("pk")  # as whoever confirms locks them: two orders could wait for each other
         )
         renamed = _rename(rows, wanted)
         by_key = {(row.name_key, row.purpose_key): row for row in rows}

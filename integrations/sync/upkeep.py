@@ -1,6 +1,8 @@
 """Once a minute: what could have fallen between two chairs is picked up again."""
 
 import logging
+import traceback
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from django.utils import timezone
@@ -20,19 +22,25 @@ logger = logging.getLogger(__name__)
 _purged_on: date | None = None
 
 
-def run_upkeep() -> None:
+def run_upkeep(steps: Sequence[Callable[[], object]] = ()) -> None:
     """Release what was held at the very moment in which its category was confirmed, carry out changes of
     categories, work in bulk and the making of custom fields, sum up how often types are booked, look after connections
     that have gone quiet; once an hour, look for create tags that nobody acted on; once a day, delete what retention
-    says."""
-    release_categories_due()
-    release_overlooked()
-    carry_on_bulk()
-    carry_on_provisioning()
-    refresh_all()
-    watch()
-    sweep_due()
-    purge_daily()
+    says.
+
+    ``steps`` are others than these. A step that fails keeps none from its turn; the first failure is raised at the end.
+    """
+    failures: list[Exception] = []
+    for step in steps or STEPS:
+        try:
+            step()
+        except Exception as error:
+            failures.append(error)
+            # The traceback names lines of code only: the error's own text could hold a patient's data.
+            trace = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("upkeep: %s (%s)\n%s", step.__name__, type(error).__name__, trace)
+    if failures:
+        raise failures[0]
 
 
 def purge_daily() -> bool:
@@ -41,8 +49,8 @@ def purge_daily() -> bool:
     today = timezone.now().date()
     if _purged_on == today:
         return False
-    _purged_on = today
     gone = purge()
+    _purged_on = today
     logger.info(
         "retention deleted %s payloads, %s bodies, %s incidents, %s pieces of long work",
         gone.payloads,
@@ -66,3 +74,15 @@ def _practices_with_held(*held_for: HeldFor) -> list[int]:
     open_now = open_events(InboundEvent.objects.across_practices())
     held = open_now.filter(state=EventState.HELD, held_for__in=held_for)
     return list(held.values_list("practice_id", flat=True).distinct())
+
+
+STEPS: tuple[Callable[[], object], ...] = (
+    release_categories_due,
+    release_overlooked,
+    carry_on_bulk,
+    carry_on_provisioning,
+    refresh_all,
+    watch,
+    sweep_due,
+    purge_daily,
+)
