@@ -120,6 +120,15 @@ def postgres_programs() -> Path | None:
     return Path(found).parent if found else None
 
 
+def as_postgres() -> list[str]:
+    """What a command line begins with so that it does not run as root, which PostgreSQL refuses; [] for others."""
+    if os.geteuid() != 0:
+        return []
+    # A short PATH lacks the folders of the system's programs.
+    runuser = shutil.which("runuser") or shutil.which("runuser", path="/usr/sbin:/sbin")
+    return [runuser or "runuser", "-u", "postgres", "--"]
+
+
 @contextmanager
 def postgres(folder: Path) -> Iterator[tuple[str, int]]:
     """A PostgreSQL server of its own with a fresh cluster: (DATABASE_URL, pid of the postmaster)."""
@@ -127,8 +136,7 @@ def postgres(folder: Path) -> Iterator[tuple[str, int]]:
     if programs is None:
         raise RuntimeError("PostgreSQL is not installed.")
     data, port = folder / "pg", free_port()
-    # PostgreSQL refuses to run as root.
-    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    prefix = as_postgres()
     data.mkdir()
     if prefix:
         shutil.chown(folder, "postgres")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from axconnect.bench.processes import postgres_programs
+from axconnect.bench.processes import as_postgres, postgres_programs
 
 ROOT = Path(__file__).resolve().parents[2]
 # Generous: the machines that run this have two cores and other things to do.
@@ -136,8 +136,7 @@ class PostgresServer:
         programs = postgres_programs()
         assert programs is not None
         self._data = folder / "pg"
-        prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        self._control = [*prefix, str(programs / "pg_ctl"), "-D", str(self._data)]
+        self._control = [*as_postgres(), str(programs / "pg_ctl"), "-D", str(self._data)]
         # Its own note of how it was started last: program, -D, folder, then the options.
         self._options = shlex.split((self._data / "postmaster.opts").read_text())[3:]
 
