@@ -52,7 +52,7 @@ def refusal(call: Call, answer: Answer) -> ContractError:
         return RateLimited("The CRM asks us to slow down.", retry_after=_wait(answer.headers))
     if status == 408 or status >= 500:
         return TransientError(
-            f"The CRM could not do {call.name} ({status}).",
+            f"The CRM could not {call.words} ({status}).",
             retry_after=retry_after(answer.headers),
             may_have_happened=call.writes,
             status=status,
@@ -126,10 +126,10 @@ def _record_refusal(call: Call, answer: Answer, words: str) -> RejectedError:
         "traceId": _id(answer.json, "traceId"),
     }
     if status == 404 or ("{}" in call.path and _GONE.search(words)):
-        message = f"The CRM has no such record for {call.name}."
+        message = f"The CRM cannot {call.words}: it has no such record."
         return NotFoundError(message, vendor_words=words, status=status, details=details)
     named = ", ".join(_fields(answer.json))
-    message = f"The CRM refuses {call.name} ({status})" + (f" because of {named}." if named else ".")
+    message = f"The CRM refuses to {call.words} ({status})" + (f" because of {named}." if named else ".")
     return RejectedError(message, vendor_words=words, status=status, details=details)
 
 

@@ -13,9 +13,11 @@ from typing import Any, TypedDict
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``path`` has one ``{}`` per id. ``writes``: after a timeout it may have been done."""
+    """``words``: what the CRM is asked to do, for people ("make the note"). ``path`` has one ``{}`` per id.
+    ``writes``: after a timeout it may have been done."""
 
     name: str
+    words: str
     method: str
     path: str
     scope: str
@@ -61,31 +63,81 @@ class OpportunityValues(TypedDict, total=False):
     monetaryValue: Decimal | float
 
 
-GET_LOCATION = Call("get_location", "GET", "/locations/{}", "locations.readonly")
+GET_LOCATION = Call("get_location", "show the sub-account", "GET", "/locations/{}", "locations.readonly")
 LIST_CUSTOM_FIELDS = Call(
-    "list_custom_fields", "GET", "/locations/{}/customFields", "locations/customFields.readonly"
+    "list_custom_fields",
+    "list the custom fields",
+    "GET",
+    "/locations/{}/customFields",
+    "locations/customFields.readonly",
 )
 CREATE_CUSTOM_FIELD = Call(
-    "create_custom_field", "POST", "/locations/{}/customFields", "locations/customFields.write", writes=True
+    "create_custom_field",
+    "make a custom field",
+    "POST",
+    "/locations/{}/customFields",
+    "locations/customFields.write",
+    writes=True,
 )
-PIPELINES = Call("pipelines", "GET", "/opportunities/pipelines", "opportunities.readonly")
-WORKFLOWS = Call("workflows", "GET", "/workflows/", "workflows.readonly")
-GET_CONTACT = Call("get_contact", "GET", "/contacts/{}", "contacts.readonly")
-CREATE_CONTACT = Call("create_contact", "POST", "/contacts/", "contacts.write", writes=True)
-UPDATE_CONTACT = Call("update_contact", "PUT", "/contacts/{}", "contacts.write", writes=True)
-FIND_DUPLICATE = Call("find_duplicate", "GET", "/contacts/search/duplicate", "contacts.readonly")
-SEARCH_CONTACTS = Call("search_contacts", "POST", "/contacts/search", "contacts.readonly")
-ADD_TAGS = Call("add_tags", "POST", "/contacts/{}/tags", "contacts.write", writes=True)
-REMOVE_TAGS = Call("remove_tags", "DELETE", "/contacts/{}/tags", "contacts.write", writes=True)
-LIST_TAGS = Call("list_tags", "GET", "/locations/{}/tags", "locations/tags.readonly")
-LIST_NOTES = Call("list_notes", "GET", "/contacts/{}/notes", "contacts.readonly")
-CREATE_NOTE = Call("create_note", "POST", "/contacts/{}/notes", "contacts.write", writes=True)
-ENROL = Call("enrol", "POST", "/contacts/{}/workflow/{}", "contacts.write", writes=True)
-SEARCH_OPPORTUNITIES = Call("search_opportunities", "GET", "/opportunities/search", "opportunities.readonly")
-GET_OPPORTUNITY = Call("get_opportunity", "GET", "/opportunities/{}", "opportunities.readonly")
-CREATE_OPPORTUNITY = Call("create_opportunity", "POST", "/opportunities/", "opportunities.write", writes=True)
+PIPELINES = Call(
+    "pipelines", "list the pipelines", "GET", "/opportunities/pipelines", "opportunities.readonly"
+)
+WORKFLOWS = Call("workflows", "list the workflows", "GET", "/workflows/", "workflows.readonly")
+GET_CONTACT = Call("get_contact", "show the contact", "GET", "/contacts/{}", "contacts.readonly")
+CREATE_CONTACT = Call(
+    "create_contact", "make the contact", "POST", "/contacts/", "contacts.write", writes=True
+)
+UPDATE_CONTACT = Call(
+    "update_contact", "change the contact", "PUT", "/contacts/{}", "contacts.write", writes=True
+)
+FIND_DUPLICATE = Call(
+    "find_duplicate", "look for the contact", "GET", "/contacts/search/duplicate", "contacts.readonly"
+)
+SEARCH_CONTACTS = Call(
+    "search_contacts", "search the contacts", "POST", "/contacts/search", "contacts.readonly"
+)
+ADD_TAGS = Call("add_tags", "add the tag", "POST", "/contacts/{}/tags", "contacts.write", writes=True)
+REMOVE_TAGS = Call(
+    "remove_tags", "take off the tag", "DELETE", "/contacts/{}/tags", "contacts.write", writes=True
+)
+LIST_TAGS = Call("list_tags", "list the tags", "GET", "/locations/{}/tags", "locations/tags.readonly")
+LIST_NOTES = Call("list_notes", "list the notes", "GET", "/contacts/{}/notes", "contacts.readonly")
+CREATE_NOTE = Call(
+    "create_note", "make the note", "POST", "/contacts/{}/notes", "contacts.write", writes=True
+)
+ENROL = Call(
+    "enrol",
+    "enrol the contact in the workflow",
+    "POST",
+    "/contacts/{}/workflow/{}",
+    "contacts.write",
+    writes=True,
+)
+SEARCH_OPPORTUNITIES = Call(
+    "search_opportunities",
+    "look for the opportunity",
+    "GET",
+    "/opportunities/search",
+    "opportunities.readonly",
+)
+GET_OPPORTUNITY = Call(
+    "get_opportunity", "show the opportunity", "GET", "/opportunities/{}", "opportunities.readonly"
+)
+CREATE_OPPORTUNITY = Call(
+    "create_opportunity",
+    "make the opportunity",
+    "POST",
+    "/opportunities/",
+    "opportunities.write",
+    writes=True,
+)
 UPDATE_OPPORTUNITY = Call(
-    "update_opportunity", "PUT", "/opportunities/{}", "opportunities.write", writes=True
+    "update_opportunity",
+    "change the opportunity",
+    "PUT",
+    "/opportunities/{}",
+    "opportunities.write",
+    writes=True,
 )
 
 _CONTACT_KEYS = (

@@ -259,13 +259,14 @@ class CrmClient:
 
 def _unreadable(call: Call) -> TransientError:
     return TransientError(
-        f"The CRM answered {call.name} in a form that we do not know.", may_have_happened=call.writes
+        f"The CRM was asked to {call.words} and answered in a form that we do not know.",
+        may_have_happened=call.writes,
     )
 
 
 def _segment(call: Call, part: str) -> str:
     if not part or part in (".", ".."):
-        raise ConfigError(f"An id needed for {call.name} is empty: check what is mapped in this sub-account.")
+        raise ConfigError(f"An id needed to {call.words} is empty: check what is mapped in this sub-account.")
     return quote(part, safe="")
 
 

@@ -17,7 +17,9 @@ from integrations.contract.errors import (
     RejectedError,
     TransientError,
 )
-from integrations.crm.answers import DuplicateContact, DuplicateOpportunity
+from integrations.contract.http import Answer
+from integrations.crm import calls
+from integrations.crm.answers import DuplicateContact, DuplicateOpportunity, refusal
 from integrations.crm.budget import Budget
 from integrations.crm.client import CrmClient
 
@@ -171,7 +173,7 @@ def test_without_a_token_or_an_id_nothing_is_sent(api: responses.RequestsMock, c
     tokenless = CrmClient(BASE, "2021-07-28", "LOC1", "", Budget(None), allow_private=True)
     with pytest.raises(ConfigError, match="no private integration token"):
         tokenless.get_location()
-    with pytest.raises(ConfigError, match="id needed for enrol is empty"):
+    with pytest.raises(ConfigError, match="id needed to enrol the contact in the workflow is empty"):
         crm.enrol("C1", "")
     assert not api.calls
 
@@ -193,3 +195,14 @@ def test_no_person_appears_in_a_broken_look_up(api: responses.RequestsMock, crm:
         crm.find_duplicate(email=EMAIL)
     assert "ava@" not in "".join(traceback.format_exception(caught.value))
     assert caught.value.__context__ is None
+
+
+CALLS = {one.name: one for one in vars(calls).values() if isinstance(one, calls.Call)}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("status", [404, 422, 503])
+def test_a_refusal_says_in_words_what_the_crm_was_asked_to_do(name: str, status: int) -> None:
+    told = str(refusal(CALLS[name], Answer(status, {}, {}, 0, 1.0)))
+    assert CALLS[name].words in told
+    assert "_" not in told

@@ -966,7 +966,7 @@ def test_an_effect_keeps_each_attempt_and_what_was_answered(linked):
     linked.work(hurry=True)
     (note,) = linked.effects(event=event, kind="note")
     assert [attempt["status"] for attempt in note.attempts] == [503, "ok"]
-    assert "could not do" in note.attempts[0]["error"]
+    assert note.attempts[0]["error"].startswith("The CRM could not make the note (503).")
     assert note.answer == {"note": linked.contact()["notes"][0]["id"]}
     (contact,) = linked.effects(event=event, kind="contact")
     assert contact.answer == {"contact": linked.contact()["id"]}
