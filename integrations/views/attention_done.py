@@ -84,15 +84,23 @@ def confirm_type(request: HttpRequest, row: AppointmentType) -> Done:
     """Agree with the suggestion that was shown, as long as it still is the suggestion."""
     category = request.POST.get("category", "")
     if row.is_confirmed:
-        return Done(f"{row} was confirmed as {row.category} in the meantime.")
+        return _confirmed_meanwhile(row)
     if not row.may_be_agreed_with or category != row.suggested:
         return Done("The suggestion has changed since. Load the page again and look once more.", False)
     waiting = engine().held([row]).get(row.pk, 0)
     try:
-        confirming.confirm(row.practice, {row.pk: category}, user=request.user, via=ConfirmedVia.PAGE)
+        via = ConfirmedVia.PAGE
+        batch = confirming.confirm(row.practice, {row.pk: category}, user=request.user, via=via, asked=False)
     except confirming.BadChoice as error:
         return Done(str(error), False)
+    if batch is None:
+        row.refresh_from_db()
+        return _confirmed_meanwhile(row)
     return Done(f"{row} counts as {category} now. {went_on(waiting)}")
+
+
+def _confirmed_meanwhile(row: AppointmentType) -> Done:
+    return Done(f"{row} was confirmed as {row.category} in the meantime.")
 
 
 @pressed(Connection, Right.CONFIGURE)

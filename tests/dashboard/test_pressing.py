@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from categorization.models import AppointmentType
+from categorization.confirming import confirm
+from categorization.models import AppointmentType, ConfirmedVia
 from integrations.admin import polls
 from integrations.contract.errors import AuthError, TransientError
 from integrations.contract.protocols import Capability
@@ -187,6 +188,22 @@ def test_confirming_keeps_who_did_it_and_says_what_goes_on(specialist, botox):
     words = answer.content.decode()
     assert words.startswith("<li")
     assert "Botox counts as Non-Surgical Appointment now. No event waited for it." in words
+
+
+def test_what_somebody_else_confirms_at_the_same_moment_stays(specialist, botox, monkeypatch):
+    counted = attention_done.engine().held
+
+    def meanwhile(types: Any) -> Any:
+        somebody = User.objects.create_user("somebody@example.com")
+        choices = {botox.pk: "Non-Surgical Consult"}
+        confirm(botox.practice, choices, user=somebody, via=ConfirmedVia.PAGE)
+        return counted(types)
+
+    monkeypatch.setattr(type(attention_done.engine()), "held", staticmethod(meanwhile))
+    answer = specialist.post(address("confirm-type", botox), CATEGORY, headers=HTMX)
+    botox.refresh_from_db()
+    assert botox.category == "Non-Surgical Consult"
+    assert "Botox was confirmed as Non-Surgical Consult in the meantime." in answer.content.decode()
 
 
 def test_without_scripts_the_dashboard_comes_back_with_the_result(specialist, botox):
