@@ -29,7 +29,7 @@ from integrations.admin.connection_form import (
 from integrations.admin.events import RevealForm
 from integrations.admin.field_paths import FieldPathsForm, last_event, leaves, reveal_last
 from integrations.admin.filters import OwnEmrFilter, PracticeFilter, choice_filter
-from integrations.admin.removing import CONNECTION_USES, remove_unused
+from integrations.admin.removing import CONNECTION_USES, is_used, remove_unused
 from integrations.admin.send_test import can_send, send_test_event
 from integrations.admin.subaccounts import HEALTH_COLOURS
 from integrations.contract.errors import ContractError
@@ -89,8 +89,8 @@ class ConnectionAdmin(ScopedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Once something arrived, it stays: pause it instead."""
-        is_used = isinstance(obj, Connection) and (obj.events.exists() or obj.patients.exists())
-        return not is_used and super().has_delete_permission(request, obj)
+        stays = isinstance(obj, Connection) and is_used(obj, CONNECTION_USES)
+        return not stays and super().has_delete_permission(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: Connection) -> None:
         if not remove_unused(obj, CONNECTION_USES):

@@ -9,7 +9,7 @@ from integrations.crm.client import CrmClient
 from integrations.models import SubAccount
 from integrations.sync import circuit
 from integrations.sync.crm_access import client_for
-from integrations.sync.crm_mirror import Listing, store_listing
+from integrations.sync.crm_mirror import fetch_fields, store_listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ def try_sub_account(account: SubAccount) -> list[TriedCall]:
     client = client_for(account)
 
     def fields(_: CrmClient) -> str:
-        listed = client.list_custom_fields()
-        store_listing(account, Listing(listed))
+        listing = fetch_fields(client)
+        store_listing(account, listing)
         circuit.reauthenticated(SubAccount, account.pk, account.practice_id)
-        return f"{len(listed)} custom fields."
+        return f"{len(listing.fields)} custom fields."
 
     wanted: Sequence[tuple[str, Callable[[CrmClient], str]]] = (
         ("Read custom fields", fields),

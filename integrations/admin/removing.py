@@ -11,6 +11,11 @@ CONNECTION_USES = ("events", "patients")
 SUB_ACCOUNT_USES = ("contacts", "events")
 
 
+def is_used(row: "Connection | SubAccount", uses: tuple[str, ...]) -> bool:
+    """Whether one of these relations of a row has any."""
+    return any(getattr(row, name).exists() for name in uses)
+
+
 def remove_unused(row: "Connection | SubAccount", uses: tuple[str, ...]) -> bool:
     """Delete a row of which none of these relations has any; False where one has by now.
 
@@ -20,7 +25,7 @@ def remove_unused(row: "Connection | SubAccount", uses: tuple[str, ...]) -> bool
     with transaction.atomic():
         rows = type(row).objects.for_practice(row.practice_id).select_for_update().filter(pk=row.pk)
         stored = rows.first()
-        if stored is None or any(getattr(stored, name).exists() for name in uses):
+        if stored is None or is_used(stored, uses):
             return False
         stored.delete()
     return True

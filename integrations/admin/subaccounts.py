@@ -25,7 +25,7 @@ from integrations.admin.mapping_form import (
     stage_names,
     workflow_field,
 )
-from integrations.admin.removing import SUB_ACCOUNT_USES, remove_unused
+from integrations.admin.removing import SUB_ACCOUNT_USES, is_used, remove_unused
 from integrations.contract.errors import ContractError
 from integrations.models import CustomField, PipelineKind, SubAccount
 from integrations.models.connections import new_webhook_key
@@ -138,8 +138,8 @@ class SubAccountAdmin(ScopedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Once contacts are written there, it stays."""
-        is_used = isinstance(obj, SubAccount) and (obj.contacts.exists() or obj.events.exists())
-        return not is_used and super().has_delete_permission(request, obj)
+        stays = isinstance(obj, SubAccount) and is_used(obj, SUB_ACCOUNT_USES)
+        return not stays and super().has_delete_permission(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: SubAccount) -> None:
         if not remove_unused(obj, SUB_ACCOUNT_USES):

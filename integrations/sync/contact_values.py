@@ -104,21 +104,25 @@ def _are_reported(to: Recipient, missing: Sequence[str]) -> bool:
 
 def _report(to: Recipient, missing: Sequence[str]) -> None:
     names = {crm_id: name for name, (crm_id, _) in to.account.fields.items()}
-    for crm_id in missing:
-        is_new = open_incident(
+    opened = [
+        open_incident(
             to.work.profile.id,
             IncidentKind.FIELD_NOT_STORED,
             f'The CRM accepts but does not keep the custom field "{names.get(crm_id, crm_id)}": check it there.',
             subject=field_subject(to.account.id, crm_id),
             sub_account_id=to.account.id,
         )
-        if is_new:  # workers watch for the write that is kept again
-            raise_config_version(to.work.profile.id)
+        for crm_id in missing
+    ]
+    if any(opened):  # workers watch for the write that is kept again
+        raise_config_version(to.work.profile.id)
 
 
 def _forget_unkept(to: Recipient, values: ContactValues, echo: Json, missing: Sequence[str]) -> None:
     """A field that an incident is about was kept this time: the incident is over."""
-    sent = {item["id"] for item in values.get("customFields", [])} if echo else set()
+    if not (to.account.unkept_fields and echo):  # nearly every write
+        return
+    sent = {item["id"] for item in values.get("customFields", [])}
     kept = (to.account.unkept_fields & sent) - set(missing)
     if kept and close_fields(to.work.profile.id, to.account.id, kept):
         raise_config_version(to.work.profile.id)

@@ -1,7 +1,7 @@
 """Our copy of what a sub-account's CRM lists: custom fields, and the names of mapped pipelines and stages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -43,8 +43,7 @@ class Listing:
 
 def refresh_fields(sub_account: SubAccount, client: CrmClient) -> bool:
     """List the custom fields again (one call) and keep them. True when something differs from before."""
-    asked_at = timezone.now()
-    return store_listing(sub_account, Listing(client.list_custom_fields(), asked_at=asked_at))
+    return store_listing(sub_account, fetch_fields(client))
 
 
 def refresh_all(sub_account: SubAccount, client: CrmClient) -> bool:
@@ -52,10 +51,15 @@ def refresh_all(sub_account: SubAccount, client: CrmClient) -> bool:
     return store_listing(sub_account, fetch_listing(client))
 
 
+def fetch_fields(client: CrmClient) -> Listing:
+    """Ask the CRM for the fields alone. Raises what the client raises."""
+    asked_at = timezone.now()
+    return Listing(client.list_custom_fields(), asked_at=asked_at)
+
+
 def fetch_listing(client: CrmClient) -> Listing:
     """Ask the CRM for fields and pipelines. Raises what the client raises."""
-    asked_at = timezone.now()
-    return Listing(client.list_custom_fields(), client.pipelines(), asked_at)
+    return replace(fetch_fields(client), pipelines=client.pipelines())
 
 
 def store_listing(sub_account: SubAccount, listing: Listing) -> bool:

@@ -35,9 +35,8 @@ class Recipient:
         self.contact: Contact | None = work.event.contact
         self.contact_is_new = False
         self._client: CrmClient = client_for(account, work.claims_as)
-        self._leased = {
-            work.event.contact_id
-        }  # the event's own was leased when it was planned or taken up again
+        # The event's own contact was leased when the event was planned or taken up again.
+        self._leased = {work.event.contact_id}
         self._called = False  # whether this effect has called the CRM since its mark was set
 
     @property
